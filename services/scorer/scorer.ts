@@ -117,7 +117,6 @@ async function open(
     log,
     telemetry,
     tracer,
-    kafka,
     admin,
     store,
     openLog: (options) => adapters.openLog(config.kafkaClient, options),

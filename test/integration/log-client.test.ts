@@ -31,8 +31,16 @@ const KAFKAJS_LIMITS = {
   headers: 'kafkajs reads the headers of a record in quadratic time',
   records: 'kafkajs ends the process for a batch of more than 125,000 records',
   stable: 'kafkajs does not tell the last stable offset',
+  aborted: 'kafkajs takes aborted transactions in the order in which they ended',
   recreated: 'kafkajs reads a topic that was created again on from its old offset',
 } as const
+
+/** Settings of a topic whose older segments are compacted as soon as the cleaner comes by. */
+const COMPACTED_AT_ONCE = [
+  { name: 'cleanup.policy', value: 'compact' },
+  { name: 'segment.ms', value: '100' },
+  { name: 'min.cleanable.dirty.ratio', value: '0.01' },
+]
 
 interface Opened {
   readonly client: LogClient
@@ -234,6 +242,154 @@ for (const name of ['native', 'kafkajs'] as const) {
     },
   )
 
+  test(`${name}: a range is read in order, without what lies outside of it`, async (t) => {
+    const stream = await openStream(t, 'log-range')
+    const opened = await open(t, name, stream)
+    await send(stream, numbered(6))
+    deepStrictEqual(await rangeTexts(opened, stream, 1, 4), ['m1', 'm2', 'm3'])
+    deepStrictEqual(await rangeTexts(opened, stream, 0, 6), numbered(6))
+    deepStrictEqual(await rangeTexts(opened, stream, 3, 3), [])
+    deepStrictEqual(await rangeTexts(opened, stream, 6, 6), [])
+    const records: LogRecord[] = []
+    await readRange(opened, stream, [2, 3], (of) => {
+      records.push(...of)
+    })
+    const [record] = records
+    deepStrictEqual(
+      [record?.offset, record?.key?.toString(), String(record?.headers?.['h']), record?.refused],
+      [2, 'c', 'm2', null],
+    )
+    deepStrictEqual(opened.fetched, [], 'nothing of it comes to who follows the partition')
+  })
+
+  test(`${name}: a range is handed over one call at a time, as fast as its reader takes it`, async (t) => {
+    const stream = await openStream(t, 'log-range-slow')
+    const opened = await open(t, name, stream)
+    // Two requests, so that there is more than one batch to hand over.
+    await send(stream, numbered(3_000))
+    await send(stream, numbered(3_000, 'n'))
+    let running = 0
+    let runningMax = 0
+    const offsets: number[] = []
+    await readRange(opened, stream, [0, 6_000], async (records) => {
+      running += 1
+      runningMax = Math.max(runningMax, running)
+      await sleepMs(20)
+      offsets.push(...records.map(({ offset }) => offset))
+      running -= 1
+    })
+    strictEqual(runningMax, 1)
+    deepStrictEqual(
+      offsets,
+      Array.from({ length: 6_000 }, (_, index) => index),
+    )
+  })
+
+  test(`${name}: a range holds committed records only, and may end in control records`, async (t) => {
+    const stream = await openStream(t, 'log-range-ends')
+    const opened = await open(t, name, stream)
+    const producer = await openTransactionalProducer(t, stream)
+    // Offsets 0 and 1, 2 and 3, 4 and 5: a record and the control record of each.
+    await (await producer.begin('kept')).commit()
+    await (await producer.begin('dropped')).abort()
+    await (await producer.begin('kept too')).commit()
+    deepStrictEqual(await rangeTexts(opened, stream, 0, 6), ['kept', 'kept too'])
+    deepStrictEqual(await rangeTexts(opened, stream, 0, 4), ['kept'])
+    deepStrictEqual(await rangeTexts(opened, stream, 1, 2), [])
+    deepStrictEqual(await rangeTexts(opened, stream, 2, 3), [])
+    deepStrictEqual(await rangeTexts(opened, stream, 5, 6), [])
+  })
+
+  test(
+    `${name}: transactions that overlap and were aborted are no part of a range`,
+    { skip: name === 'kafkajs' ? KAFKAJS_LIMITS.aborted : false },
+    async (t) => {
+      const stream = await openStream(t, 'log-range-aborted')
+      const opened = await open(t, name, stream)
+      const producers = await Promise.all(
+        ['first', 'second', 'third'].map((id) => openTransactionalProducer(t, stream, id)),
+      )
+      const transactions = []
+      for (const [index, producer] of producers.entries()) {
+        transactions.push(await producer.begin(`m${index}`))
+      }
+      const [first, second, third] = transactions
+      // The one that began last ends first; the second one is committed amid both.
+      await third?.abort()
+      await send(stream, ['plain'])
+      await second?.commit()
+      await first?.abort()
+      await send(stream, ['last'])
+      const offsets = await stream.admin.fetchTopicOffsets(`${stream.prefix}transactions`)
+      const to = Number(offsets.find(({ partition }) => partition === 0)?.high)
+      deepStrictEqual(await rangeTexts(opened, stream, 0, to), ['m1', 'plain', 'last'])
+      deepStrictEqual(await rangeTexts(opened, stream, 2, to), ['plain', 'last'])
+    },
+  )
+
+  test(`${name}: a range waits for a transaction that is open within it`, async (t) => {
+    const stream = await openStream(t, 'log-range-open')
+    const opened = await open(t, name, stream)
+    await send(stream, ['before'])
+    const producer = await openTransactionalProducer(t, stream)
+    const transaction = await producer.begin('open')
+    const reading = rangeTexts(opened, stream, 0, 2)
+    strictEqual(await Promise.race([reading, sleepMs(300, 'still waiting')]), 'still waiting')
+    await transaction.commit()
+    deepStrictEqual(await reading, ['before', 'open'])
+  })
+
+  test(`${name}: the reading of a range ends when it is aborted, and no call follows`, async (t) => {
+    const stream = await openStream(t, 'log-range-abort')
+    const opened = await open(t, name, stream)
+    await send(stream, numbered(10))
+    const aborted = new AbortController()
+    aborted.abort(new Error('given up'))
+    await rejects(
+      readRange(opened, stream, [0, 10], () => undefined, aborted.signal),
+      /given up/,
+    )
+    const waiting = new AbortController()
+    // Nothing comes at offset 10.
+    const reading = readRange(opened, stream, [10, 11], () => undefined, waiting.signal)
+    setTimeout(() => {
+      waiting.abort(new Error('given up'))
+    }, 200)
+    await rejects(reading, /given up/)
+    const within = new AbortController()
+    let hasEnded = false
+    const slow = readRange(
+      opened,
+      stream,
+      [0, 11],
+      async () => {
+        within.abort(new Error('given up'))
+        await sleepMs(100)
+        hasEnded = true
+      },
+      within.signal,
+    )
+    await rejects(slow, /given up/)
+    ok(hasEnded, 'the call that ran was waited for')
+    await rejects(
+      readRange(opened, stream, [0, 10], () => Promise.reject(new Error('cannot take it'))),
+      /cannot take it/,
+    )
+  })
+
+  test(`${name}: a range that the log does not hold is refused`, async (t) => {
+    const stream = await openStream(t, 'log-range-gone')
+    const opened = await open(t, name, stream)
+    await send(stream, numbered(5))
+    const topic = `${stream.prefix}transactions`
+    await stream.admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '3' }] })
+    const isOutOfRange = (error: unknown): boolean =>
+      isSluiceError(error, 'SLUICE_PARTITION_OFFSET_OUT_OF_RANGE')
+    await rejects(rangeTexts(opened, stream, 1, 5), isOutOfRange)
+    await rejects(rangeTexts(opened, stream, 7, 9), isOutOfRange)
+    deepStrictEqual(await rangeTexts(opened, stream, 3, 5), ['m3', 'm4'])
+  })
+
   test(`${name}: messages and offsets of a commit are there together, for each partition`, async (t) => {
     const stream = await openStream(t, 'log-commit')
     const { client } = await open(t, name, stream)
@@ -329,6 +485,73 @@ for (const name of ['native', 'kafkajs'] as const) {
       deepStrictEqual(opened.faults, [{ topic: 'transactions', partition: 0, fault }])
     },
   )
+}
+
+// One test for both clients, since the cleaner of the broker comes by every 15 s.
+test('both: a range is read over the gaps of compaction, also where they end it', async (t) => {
+  const stream = await openStream(t, 'log-range-compacted')
+  const native = await open(t, 'native', stream)
+  const kafkajs = await open(t, 'kafkajs', await openStream(t, 'log-range-compacted-2'))
+  const topic = `${stream.prefix}compacted`
+  await makeTopics(stream.admin, [{ topic, numPartitions: 1, configEntries: COMPACTED_AT_ONCE }])
+  const producer = stream.kafka.producer({ allowAutoTopicCreation: false })
+  await producer.connect()
+  closeWith(t, () => producer.disconnect())
+  const put = (keys: readonly string[]) => {
+    const messages = keys.map((key, index) => ({ key, value: `${key}${index}`, partition: 0 }))
+    return producer.send({ topic, messages })
+  }
+  const read = async ({ client }: Opened): Promise<readonly string[]> => {
+    const found: string[] = []
+    const range = { topic, partition: 0, from: 0, to: 6 }
+    const onRecords = (records: readonly LogRecord[]) => {
+      found.push(...records.map(({ offset, value }) => `${offset} ${value?.toString() ?? ''}`))
+      return Promise.resolve()
+    }
+    await client.readRange(range, onRecords, null)
+    return found
+  }
+  await put(['a', 'b', 'a', 'c', 'b', 'c'])
+  deepStrictEqual(await read(native), ['0 a0', '1 b1', '2 a2', '3 c3', '4 b4', '5 c5'])
+  await put(['c'])
+  await eventually('the topic is compacted', async () => {
+    // The cleaner leaves the newest segment alone: each of these begins one.
+    await put(['later'])
+    await sleepMs(500)
+    return (await read(native)).length < 6
+  })
+  for (const opened of [native, kafkajs]) deepStrictEqual(await read(opened), ['2 a2', '4 b4'])
+})
+
+/** Reads a range of partition 0 of transactions. */
+function readRange(
+  { client }: Opened,
+  stream: TestStream,
+  [from, to]: readonly [number, number],
+  onRecords: (records: readonly LogRecord[]) => void | Promise<void>,
+  signal: AbortSignal | null = null,
+): Promise<void> {
+  const range = { topic: `${stream.prefix}transactions`, partition: 0, from, to }
+  return client.readRange(
+    range,
+    async (records) => {
+      await onRecords(records)
+    },
+    signal,
+  )
+}
+
+async function rangeTexts(
+  opened: Opened,
+  stream: TestStream,
+  from: number,
+  to: number,
+): Promise<readonly string[]> {
+  const texts: string[] = []
+  await readRange(opened, stream, [from, to], (records) => {
+    texts.push(...records.map(({ value }) => value?.toString() ?? ''))
+  })
+  return texts
 }
 
 /** Waits until something has happened in this process. */

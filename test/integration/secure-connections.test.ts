@@ -175,7 +175,6 @@ async function scoreOnce(): Promise<void> {
   } finally {
     await scorer.close()
   }
-  await stage.noGroupIsLeft(`${GROUP}-refold-`)
   await stage.noGroupIsLeft(`${GROUP}-control-`)
 }
 

@@ -31,6 +31,7 @@ function withWriter(change: (writer: LogWriter, producer: Producer) => LogWriter
       openWriter: async (partition) => change(await client.openWriter(partition), producer),
       // What went out without its offsets is not found.
       readLast: () => Promise.resolve(null),
+      readRange: (...range) => client.readRange(...range),
       close: async () => {
         await producer.disconnect()
         await client.close()
@@ -82,6 +83,7 @@ const withoutQueueLimit: OpenLog = async (kind, options) => {
     },
     openWriter: (partition) => client.openWriter(partition),
     readLast: (topic, partition) => client.readLast(topic, partition),
+    readRange: (...range) => client.readRange(...range),
     close: () => client.close(),
   }
 }
@@ -106,6 +108,7 @@ const withoutReadBack: OpenLog = async (kind, options) => {
     },
     openWriter: (partition) => client.openWriter(partition),
     readLast: () => Promise.resolve(null),
+    readRange: (...range) => client.readRange(...range),
     close: () => client.close(),
   }
 }

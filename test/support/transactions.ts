@@ -14,9 +14,10 @@ export interface TransactionalProducer {
 export async function openTransactionalProducer(
   t: TestContext,
   stream: TestStream,
+  name = 'bank',
 ): Promise<TransactionalProducer> {
   const producer = stream.kafka.producer({
-    transactionalId: `${stream.prefix}bank`,
+    transactionalId: `${stream.prefix}${name}`,
     maxInFlightRequests: 1,
     idempotent: true,
   })

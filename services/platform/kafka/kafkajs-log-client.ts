@@ -13,6 +13,7 @@ import type {
   GroupHandlers,
   LogClient,
   LogClientOptions,
+  LogRange,
   LogReader,
   LogRecord,
   LogWriter,
@@ -46,7 +47,7 @@ export async function openKafkajsLogClient(options: LogClientOptions): Promise<L
 }
 
 /** A message of kafkajs as a record. */
-export function logRecordOf({ key, value, offset, timestamp, headers }: KafkaMessage): LogRecord {
+function logRecordOf({ key, value, offset, timestamp, headers }: KafkaMessage): LogRecord {
   const isRefused = value === null && key?.toString('latin1') === REFUSED_KEY
   return {
     offset: Number(offset),
@@ -133,7 +134,40 @@ class KafkajsLogClient implements LogClient {
 
   async readLast(topic: string, partition: number): Promise<LogRecord | null> {
     const ends = (await readLogEnds(this.#admin, topic)).get(partition) ?? NO_LOG
-    return searchBackwards(ends, (from, to) => this.#lastBetween(topic, partition, from, to))
+    return searchBackwards(ends, (from, to) => this.#lastIn({ topic, partition, from, to }))
+  }
+
+  async readRange(
+    range: LogRange,
+    onRecords: (records: readonly LogRecord[]) => Promise<void>,
+    signal: AbortSignal | null,
+  ): Promise<void> {
+    const { topic, partition, from, to } = range
+    if (from >= to) return
+    // Asked for an offset that is out of range, kafkajs would go on from the earliest in silence.
+    const checkHeld = async (offset: number): Promise<void> => {
+      const ends = (await readLogEnds(this.#admin, topic)).get(partition) ?? NO_LOG
+      const isHeld = offset >= ends.low && offset <= ends.high
+      if (!isHeld) throw offsetOutOfRange(topic, partition, offset, ends)
+    }
+    await checkHeld(from)
+    let next = from
+    await this.#readLog(
+      range,
+      async (messages) => {
+        const [first] = messages
+        const last = messages.at(-1)
+        if (first === undefined || last === undefined) return
+        // A gap is normal where control records or compaction took offsets, and loss where retention did.
+        if (Number(first.offset) > next) await checkHeld(next)
+        await onRecords(messages.map(logRecordOf))
+        next = Number(last.offset) + 1
+      },
+      signal,
+    ).catch((error: unknown) => {
+      signal?.throwIfAborted()
+      throw kafkaRefusal(error) ?? kafkaAway(this.#options.connection, error) ?? error
+    })
   }
 
   async close(): Promise<void> {
@@ -142,24 +176,29 @@ class KafkajsLogClient implements LogClient {
     await this.#admin.disconnect()
   }
 
-  async #lastBetween(
-    topic: string,
-    partition: number,
-    from: number,
-    to: number,
-  ): Promise<LogRecord | null> {
-    const groupId = `${this.#options.groupId}-refold-last-${partition}-${randomUUID()}`
+  async #lastIn(range: LogRange): Promise<LogRecord | null> {
     let last: LogRecord | null = null
-    await readPartitionLog(
-      this.#kafka,
-      { groupId, partition, stretches: [{ topic, from, to }] },
-      (_topic, messages) => {
+    await this.#readLog(
+      range,
+      (messages) => {
         const message = messages.at(-1)
         if (message !== undefined) last = logRecordOf(message)
         return Promise.resolve()
       },
+      null,
     )
     return last
+  }
+
+  /** kafkajs reads as member of a group only: each reading has one of its own. */
+  #readLog(
+    { topic, partition, from, to }: LogRange,
+    onMessages: (messages: readonly KafkaMessage[]) => Promise<void>,
+    signal: AbortSignal | null,
+  ): Promise<void> {
+    const groupId = `${this.#options.groupId}-refold-${partition}-${randomUUID()}`
+    const source = { groupId, partition, stretches: [{ topic, from, to }] }
+    return readPartitionLog(this.#kafka, source, (_topic, messages) => onMessages(messages), signal)
   }
 
   #failed(): Promise<Error> {

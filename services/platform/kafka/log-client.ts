@@ -107,6 +107,14 @@ export interface Group {
   leave(): Promise<void>
 }
 
+/** A stretch of a partition: from `from` up to but without `to`. */
+export interface LogRange {
+  readonly topic: string
+  readonly partition: number
+  readonly from: number
+  readonly to: number
+}
+
 /** A client of the log for one scorer. */
 export interface LogClient {
   readonly reader: LogReader
@@ -118,6 +126,17 @@ export interface LogClient {
   openWriter(partition: number): Promise<LogWriter>
   /** The last committed record of a partition, once no transaction is open there; null when it holds none. */
   readLast(topic: string, partition: number): Promise<LogRecord | null>
+  /**
+   * Hands over the committed records of a stretch in offset order, one call at a time, and resolves once everything below its
+   * end was handed over; waits for transactions that are open there. No call runs any more when it rejects.
+   * @throws the reason of the signal, the error of `onRecords`, or SluiceError: SLUICE_PARTITION_OFFSET_OUT_OF_RANGE,
+   * SLUICE_LOG_CORRUPT, SLUICE_ACCESS_DENIED, SLUICE_TLS_FAILED, SLUICE_BROKER_UNAVAILABLE
+   */
+  readRange(
+    range: LogRange,
+    onRecords: (records: readonly LogRecord[]) => Promise<void>,
+    signal: AbortSignal | null,
+  ): Promise<void>
   close(): Promise<void>
 }
 

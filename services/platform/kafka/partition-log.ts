@@ -4,7 +4,6 @@ import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs'
 import { coordinatorRefusal } from './coordinator-refusal.ts'
 import { singlePartitionAssigner } from './partition-assigner.ts'
-import { readLogSince } from './log-ends.ts'
 
 /** How often the group is told that its reader lives while its messages are worked on, or wait for another reader. */
 const HEARTBEAT_INTERVAL_MS = 3_000
@@ -97,24 +96,6 @@ export async function readPartitionLog(
     const admin = kafka.admin()
     await admin.connect()
     await admin.deleteGroups([groupId]).catch(() => undefined)
-    await admin.disconnect()
-  }
-}
-
-/** What a partition holds from the first message of this time on up to its end now, as a committed reader sees it. */
-export async function stretchSince(
-  kafka: Kafka,
-  topic: string,
-  partition: number,
-  sinceMs: number,
-): Promise<LogStretch> {
-  const admin = kafka.admin()
-  await admin.connect()
-  try {
-    const range = (await readLogSince(admin, topic, sinceMs)).get(partition)
-    const from = Math.max(range?.since ?? 0, range?.low ?? 0)
-    return { topic, from, to: range?.high ?? 0 }
-  } finally {
     await admin.disconnect()
   }
 }

@@ -2,7 +2,7 @@
 // partitions, and pauses or resumes partitions; nothing waits inside its handler.
 
 import assert from 'node:assert'
-import type { Admin, Kafka } from 'kafkajs'
+import type { Admin } from 'kafkajs'
 import { systemClock } from '../../platform/clock.ts'
 import type {
   FetchedRecords,
@@ -34,7 +34,6 @@ export interface ConsumerGroupOptions {
   readonly log: Logger
   readonly telemetry: ScorerTelemetry
   readonly tracer: BatchTracer | null
-  readonly kafka: Kafka
   readonly admin: Admin
   readonly store: PartitionStore
   readonly openLog: (options: LogClientOptions) => LogClient | Promise<LogClient>
@@ -184,16 +183,16 @@ export class ConsumerGroup implements Closable {
   }
 
   #openPartition(partition: number): PartitionProcessor {
-    const { config, log, telemetry, tracer, kafka, admin, store } = this.#options
+    const { config, log, telemetry, tracer, admin, store } = this.#options
     const inbox = this.#options.inbox(partition)
-    const { groupId } = config
     const client = this.#client
     assert(client !== null, 'a partition is opened before the log')
     const { reader, group } = client
     const openWriter = () => client.openWriter(partition)
     const readLast: LogClient['readLast'] = (topic, of) => client.readLast(topic, of)
+    const readRange: LogClient['readRange'] = (...range) => client.readRange(...range)
     const state = (epochs: { held: number | null }) => ({
-      ...{ clock: systemClock, log, telemetry, kafka, groupId, store, inbox, epochs },
+      ...{ clock: systemClock, log, telemetry, admin, readRange, store, inbox, epochs },
       decisionsTopic: topicName(config.topicPrefix, 'decisions'),
       leasesTopic: topicName(config.topicPrefix, 'leases'),
       alignment: config.alignment,
@@ -215,7 +214,7 @@ export class ConsumerGroup implements Closable {
       leaseGraceMs: config.leaseGraceMs,
       words: this.#options.words,
       start: (epochs, corruptGeneration) =>
-        startPartition({ ...state(epochs), admin, group, openWriter, readLast, corruptGeneration }),
+        startPartition({ ...state(epochs), group, openWriter, readLast, corruptGeneration }),
       openState: (start, epochs, onNews) => new PartitionState(state(epochs), start, onNews),
       seek: (nextOffset, labelNextOffset) => {
         this.#fetchedTo.delete(partition)

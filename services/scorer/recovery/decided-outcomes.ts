@@ -3,10 +3,12 @@
 // whichever is ahead waits for the other, and little is held. A block that is gone, or cannot be read, leaves the
 // outcomes of its transactions unknown.
 
-import type { Kafka } from 'kafkajs'
+import type { Admin } from 'kafkajs'
+import { isSluiceError } from '../../core/errors.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import type { DecisionBatch, DecisionRecord } from '../../core/wire/records.ts'
-import { readPartitionLog, stretchSince } from '../../platform/kafka/partition-log.ts'
+import type { LogClient, LogRecord } from '../../platform/kafka/log-client.ts'
+import { readLogEnds, readLogSince } from '../../platform/kafka/log-ends.ts'
 
 /** Outcomes that wait for their transactions; more than one batch of transactions has. */
 export const OUTCOMES_AHEAD_MAX = 65_536
@@ -29,12 +31,11 @@ export interface DecidedStretch {
 type DecidedBlock = Pick<DecisionBatch, 'decisions' | 'deadLetterOffsets' | 'nextOffset'>
 
 export interface OutcomesSource {
-  readonly kafka: Kafka
+  readonly admin: Admin
+  readonly readRange: LogClient['readRange']
   readonly codecs: Pick<Codecs, 'decisionBatch'>
   readonly decisionsTopic: string
   readonly partition: number
-  /** Of the reader alone; deleted afterwards. */
-  readonly groupId: string
 }
 
 /** First decisions in offset order, from the one who reads blocks to the one who reads transactions. */
@@ -133,7 +134,6 @@ export function readDecidedOutcomes(
   sinceMs: number,
   signal: AbortSignal | null,
 ): OutcomesReading {
-  const { kafka, codecs, decisionsTopic: topic, partition, groupId } = source
   const outcomes = new DecidedOutcomes(fromOffset, toOffset)
   const stopping = new AbortController()
   const stopped = signal === null ? stopping.signal : AbortSignal.any([stopping.signal, signal])
@@ -141,19 +141,15 @@ export function readDecidedOutcomes(
     outcomes.end()
   }
   stopped.addEventListener('abort', end, { once: true })
-  const read = async (): Promise<void> => {
-    const stretch = await stretchSince(kafka, topic, partition, sinceMs - CLOCKS_APART_MS_MAX)
-    const addAll = async (_: string, messages: readonly { readonly value: Buffer | null }[]) => {
-      for (const { value } of messages) {
-        if (outcomes.isComplete) break
-        const decoded = codecs.decisionBatch.decode(value)
-        if (decoded.ok) await outcomes.add(decoded.value)
-      }
-      if (outcomes.isComplete) stopping.abort()
+  const addAll = async (records: readonly LogRecord[]): Promise<void> => {
+    for (const { value } of records) {
+      if (outcomes.isComplete) break
+      const decoded = source.codecs.decisionBatch.decode(value)
+      if (decoded.ok) await outcomes.add(decoded.value)
     }
-    await readPartitionLog(kafka, { groupId, partition, stretches: [stretch] }, addAll, stopped)
+    if (outcomes.isComplete) stopping.abort()
   }
-  const reading = read().then(end, (error: unknown) => {
+  const reading = readSince(source, sinceMs, addAll, stopped).then(end, (error: unknown) => {
     outcomes.end(stopped.aborted ? null : error)
   })
   return {
@@ -162,5 +158,29 @@ export function readDecidedOutcomes(
       stopping.abort()
       await reading
     },
+  }
+}
+
+/** Reads the decisions of a time and later, to their end now. What retention takes before it is read is left out. */
+async function readSince(
+  { admin, readRange, decisionsTopic: topic, partition }: OutcomesSource,
+  sinceMs: number,
+  onRecords: (records: readonly LogRecord[]) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const earliestMs = sinceMs - CLOCKS_APART_MS_MAX
+  const range = (await readLogSince(admin, topic, earliestMs)).get(partition)
+  if (range === undefined) return
+  const to = range.high
+  for (let from = Math.max(range.since ?? range.low, range.low); ;) {
+    try {
+      await readRange({ topic, partition, from, to }, onRecords, signal)
+      return
+    } catch (error) {
+      if (!isSluiceError(error, 'SLUICE_PARTITION_OFFSET_OUT_OF_RANGE')) throw error
+      const low = (await readLogEnds(admin, topic)).get(partition)?.low ?? from
+      if (low <= from) throw error
+      from = low
+    }
   }
 }

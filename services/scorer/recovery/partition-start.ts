@@ -9,7 +9,6 @@ import {
 import { batchHashOf } from '../../core/audit/batch-hash.ts'
 import { decodeMetadata, type Frontier } from '../../core/stream/partition-progress.ts'
 import { type CardLease, LeaseReader } from '../../core/decision/leases.ts'
-import { readPartitionLog } from '../../platform/kafka/partition-log.ts'
 import type { Group, LogClient, LogWriter } from '../../platform/kafka/log-client.ts'
 import { offsetOutOfRange, readLogEnds, type LogEnds } from '../../platform/kafka/log-ends.ts'
 import type { Logger } from '../../platform/log.ts'
@@ -41,7 +40,6 @@ export interface PartitionStart extends Frontier {
 }
 
 export interface PartitionStarterOptions extends RefoldDeps {
-  readonly admin: Admin
   readonly store: PartitionStore
   readonly log: Logger
   readonly telemetry: ScorerTelemetry
@@ -76,7 +74,7 @@ export async function startPartition(
     const metadata = decodeMetadata(committed.metadata)
     const lastHash = await checkLastBatch(options, committed)
     const [leases, session] = await Promise.all([
-      readLeases(options, epoch),
+      readLeases(options),
       openState(options, epoch, committed),
     ])
     return {
@@ -111,22 +109,24 @@ async function claim({ store, inbox, epochs, alignment }: PartitionStarterOption
 }
 
 /** What the lease topic says of the partition's cards. Its writers before this one are fenced, so it stands still. */
-async function readLeases(
-  options: PartitionStarterOptions,
-  epoch: number | null,
-): Promise<readonly CardLease[]> {
-  const { admin, kafka, groupId, inbox, leasesTopic, log, telemetry } = options
+async function readLeases({
+  admin,
+  readRange,
+  inbox,
+  leasesTopic,
+  log,
+  telemetry,
+}: PartitionStarterOptions): Promise<readonly CardLease[]> {
   const { partition, codecs } = inbox
   const { low: from, high: to } = await logRange(admin, leasesTopic, partition)
-  const reader = `${groupId}-refold-leases-${partition}-${epoch ?? 'live'}`
   const leases = new LeaseReader(codecs)
-  await readPartitionLog(
-    kafka,
-    { groupId: reader, partition, stretches: [{ topic: leasesTopic, from, to }] },
-    (_topic, messages) => {
-      for (const { key, value } of messages) leases.accept(key, value)
+  await readRange(
+    { topic: leasesTopic, partition, from, to },
+    (records) => {
+      for (const { key, value } of records) leases.accept(key, value)
       return Promise.resolve()
     },
+    null,
   )
   const { live, unreadable } = leases
   telemetry.leasesRead(partition, live.length, unreadable)

@@ -1,6 +1,7 @@
 // Folds what is already decided into the state once more, without deciding or publishing anything.
 
-import type { Kafka, KafkaMessage } from 'kafkajs'
+import type { Admin } from 'kafkajs'
+import { isSluiceError } from '../../core/errors.ts'
 import { storedOutcomeOf } from '../../core/decision/decide.ts'
 import { PartitionFold, type PartitionPosition } from '../../core/features/engine/partition-fold.ts'
 import {
@@ -8,8 +9,7 @@ import {
   type Frontier,
   type PartitionProgress,
 } from '../../core/stream/partition-progress.ts'
-import { logRecordOf } from '../../platform/kafka/kafkajs-log-client.ts'
-import { readPartitionLog } from '../../platform/kafka/partition-log.ts'
+import type { LogClient, LogRange, LogRecord } from '../../platform/kafka/log-client.ts'
 import type { ScorerTelemetry } from '../../platform/metrics/scorer-telemetry.ts'
 import type {
   PartitionReading,
@@ -32,8 +32,8 @@ import { foldBatch } from '../batch/fold-batch.ts'
 import { readSetOf, readByLate } from '../batch/read-set.ts'
 
 export interface RefoldDeps {
-  readonly kafka: Kafka
-  readonly groupId: string
+  readonly admin: Admin
+  readonly readRange: LogClient['readRange']
   readonly decisionsTopic: string
   readonly inbox: InboxOptions
   readonly alignment: 'live' | 'aligned'
@@ -70,66 +70,78 @@ export class Refold {
     return this.#reached
   }
 
-  /** Reads the log up to `to`, and what was decided, by consumer groups of its own, and folds it. */
+  /** Reads the log up to `to`, and what was decided, and folds it. */
   async foldLog(to: Frontier, signal: AbortSignal | null): Promise<void> {
-    const { kafka, inbox, telemetry } = this.#deps
+    const { readRange, inbox, telemetry } = this.#deps
     const { partition, transactionsTopic, labelsTopic } = inbox
     const from = this.#reached
     telemetry.stateRebuilt()
-    const reader = new RecordQueue(inbox, from.nextOffset, from.labelNextOffset)
+    const queue = new RecordQueue(inbox, from.nextOffset, from.labelNextOffset)
+    const failing = new AbortController()
+    const stopped = signal === null ? failing.signal : AbortSignal.any([failing.signal, signal])
     let decided: OutcomesReading | null = null
-    try {
-      await readPartitionLog(
-        kafka,
-        {
-          groupId: this.#groupId(''),
-          partition,
-          stretches: [
-            { topic: transactionsTopic, from: from.nextOffset, to: to.nextOffset },
-            { topic: labelsTopic, from: from.labelNextOffset, to: to.labelNextOffset },
-          ],
-        },
-        async (topic, messages) => {
-          const isTransactions = topic === transactionsTopic
-          reader.push(isTransactions ? 'transactions' : 'labels', messages.map(logRecordOf))
-          if (isTransactions && messages.length > 0) {
-            decided ??= this.#readDecided(to.nextOffset, messages, signal)
-          }
-          for (;;) {
-            // What was ahead of the clock when it was decided may not be so now: its block says that it was refused.
-            const taken = reader.take(Infinity, Infinity, () => true)
-            if (taken === null) return
-            const stretch = await decided?.outcomes.take(taken.nextOffset)
-            signal?.throwIfAborted()
-            const entries = taken.entries.filter(({ offset }) => !stretch?.refused.has(offset))
-            await this.#apply({ ...taken, entries, outcomes: stretch?.outcomes ?? [] }, signal)
-          }
-        },
-        signal,
-      )
-    } finally {
-      await (decided as OutcomesReading | null)?.close()
+    let folding: Promise<void> = Promise.resolve()
+    const read = async (kind: 'transactions' | 'labels', range: LogRange): Promise<void> => {
+      const fold = async (records: readonly LogRecord[]): Promise<void> => {
+        queue.push(kind, records)
+        if (kind === 'transactions') {
+          decided ??= this.#readDecided(to.nextOffset, records, stopped)
+        }
+        await this.#foldQueue(queue, decided?.outcomes ?? null, stopped)
+      }
+      const foldInTurn = (records: readonly LogRecord[]): Promise<void> => {
+        // After a failure nothing more is folded.
+        folding = folding.then(() => fold(records))
+        return folding
+      }
+      try {
+        await readRange(range, foldInTurn, stopped)
+      } catch (error) {
+        // Retention was faster; the next attempt begins with what the log holds by then.
+        const isGone = isSluiceError(error, 'SLUICE_PARTITION_OFFSET_OUT_OF_RANGE')
+        failing.abort(isGone ? lost(partition, 'behind') : error)
+      }
     }
+    const transactions = { topic: transactionsTopic, from: from.nextOffset, to: to.nextOffset }
+    const labels = { topic: labelsTopic, from: from.labelNextOffset, to: to.labelNextOffset }
+    await Promise.all([
+      read('transactions', { ...transactions, partition }),
+      read('labels', { ...labels, partition }),
+    ])
+    await (decided as OutcomesReading | null)?.close()
+    failing.signal.throwIfAborted()
     // The rest of the stretch holds nothing but control records.
     this.#reached = furthestFrontier(to, this.#reached)
+  }
+
+  /** Folds what was read and not folded yet. */
+  async #foldQueue(
+    queue: RecordQueue,
+    decided: OutcomesReading['outcomes'] | null,
+    signal: AbortSignal,
+  ): Promise<void> {
+    for (;;) {
+      // What was ahead of the clock when it was decided may not be so now: its block says that it was refused.
+      const taken = queue.take(Infinity, Infinity, () => true)
+      if (taken === null) return
+      const stretch = await decided?.take(taken.nextOffset)
+      signal.throwIfAborted()
+      const entries = taken.entries.filter(({ offset }) => !stretch?.refused.has(offset))
+      await this.#apply({ ...taken, entries, outcomes: stretch?.outcomes ?? [] }, signal)
+    }
   }
 
   /** What was decided from where the state is. Blocks are written after their transactions, so none is older than these. */
   #readDecided(
     toOffset: number,
-    first: readonly KafkaMessage[],
-    signal: AbortSignal | null,
+    first: readonly LogRecord[],
+    signal: AbortSignal,
   ): OutcomesReading {
-    const { kafka, inbox, decisionsTopic } = this.#deps
+    const { admin, readRange, inbox, decisionsTopic } = this.#deps
     const { codecs, partition } = inbox
-    const source = { kafka, codecs, decisionsTopic, partition, groupId: this.#groupId('decided-') }
-    const sinceMs = first.reduce((ms, { timestamp }) => Math.min(ms, Number(timestamp)), Infinity)
+    const source = { admin, readRange, codecs, decisionsTopic, partition }
+    const sinceMs = first.reduce((ms, { timestampMs }) => Math.min(ms, timestampMs), Infinity)
     return readDecidedOutcomes(source, this.#reached.nextOffset, toOffset, sinceMs, signal)
-  }
-
-  #groupId(what: string): string {
-    const { groupId, inbox } = this.#deps
-    return `${groupId}-refold-${what}${inbox.partition}-${this.#session.epoch}`
   }
 
   /** Folds a batch that is at hand, as far as the state does not hold it. Batches come in order, without gap. */

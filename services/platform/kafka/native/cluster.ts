@@ -24,7 +24,7 @@ export interface RequestKind<Body, Answer> {
 }
 
 /** The purpose of a connection; each has its own. */
-export type Purpose = 'control' | 'group' | 'fetch' | 'commit'
+export type Purpose = 'control' | 'group' | 'fetch' | 'range' | 'commit'
 
 interface BrokerAddress {
   readonly host: string

@@ -1,16 +1,14 @@
 // The last committed record of a partition, found from its end backwards.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
-import { SluiceError } from '../../../core/errors.ts'
-import type { LogRecord } from '../log-client.ts'
+import { isSluiceError, SluiceError } from '../../../core/errors.ts'
+import type { LogRange, LogRecord } from '../log-client.ts'
 import { searchBackwards } from '../search-backwards.ts'
 import type { Cluster } from './cluster.ts'
-import { FETCH, LIST_OFFSETS, type LogEnd } from './fetch-requests.ts'
+import { LIST_OFFSETS, type LogEnd } from './fetch-requests.ts'
 import { type ErrorName, KafkaAnswerError } from './kafka-errors.ts'
-import { RecordCursor } from './record-cursor.ts'
+import { readRange } from './range-reader.ts'
 
-const BYTES_MAX = 32 * 1024 * 1024
-const RECORDS_MAX = 1_024
 const MOVED_MS_MAX = 10_000
 const RETRY_MS = 50
 /** How long a transaction may be open in the partition before its reader gives up. */
@@ -27,7 +25,10 @@ const MOVED: ReadonlySet<ErrorName> = new Set([
   'UNKNOWN_TOPIC_ID',
 ])
 
-/** Once no transaction is open in the partition. Null when it holds no committed record. @throws KafkaAnswerError */
+/**
+ * Once no transaction is open in the partition. Null when it holds no committed record.
+ * @throws KafkaAnswerError, and what LogClient.readRange throws
+ */
 export async function readLastRecord(
   cluster: Cluster,
   topic: string,
@@ -39,11 +40,13 @@ export async function readLastRecord(
       const high = await stableEnd(cluster, topic, partition)
       const low = await endOf(cluster, topic, partition, 'earliest')
       return await searchBackwards({ low, high }, (from, to) =>
-        lastBetween(cluster, topic, partition, from, to),
+        lastBetween(cluster, { topic, partition, from, to }),
       )
     } catch (error) {
       const hasMoved = error instanceof KafkaAnswerError && MOVED.has(error.type)
-      if (!hasMoved || performance.now() > endMs) throw error
+      // Retention took the lowest offset between the question for it and the reading.
+      const isGone = isSluiceError(error, 'SLUICE_PARTITION_OFFSET_OUT_OF_RANGE')
+      if (!(hasMoved || isGone) || performance.now() > endMs) throw error
       cluster.forgetTopic(topic)
       await sleepMs(RETRY_MS)
     }
@@ -84,31 +87,16 @@ async function endOf(
   throw new KafkaAnswerError('ListOffsets', error, `${topic}/${partition}`)
 }
 
-async function lastBetween(
-  cluster: Cluster,
-  topic: string,
-  partition: number,
-  from: number,
-  to: number,
-): Promise<LogRecord | null> {
-  const { topicId } = await cluster.topic(topic)
-  const leader = await cluster.leaderOf(topic, partition)
+async function lastBetween(cluster: Cluster, range: LogRange): Promise<LogRecord | null> {
   let last: LogRecord | null = null
-  for (let offset = from; offset < to;) {
-    const { error, partitions } = await cluster.send(leader, 'control', FETCH, {
-      waitMsMax: 0,
-      bytesMax: BYTES_MAX,
-      topics: [{ topicId, partitions: [{ partition, offset, bytesMax: BYTES_MAX }] }],
-    })
-    const [fetched] = partitions
-    const failure = error === 'NONE' ? (fetched?.error ?? 'UNKNOWN_SERVER_ERROR') : error
-    if (failure !== 'NONE') throw new KafkaAnswerError('Fetch', failure, `${topic}/${partition}`)
-    if (fetched === undefined || fetched.bytes === null) return last
-    const { bytes, aborted } = fetched
-    const cursor = new RecordCursor({ bytes, fromOffset: offset, aborted })
-    while (!cursor.isDone) last = (await cursor.take(RECORDS_MAX)).at(-1) ?? last
-    if (cursor.nextOffset === offset) return last
-    offset = cursor.nextOffset
-  }
+  await readRange(
+    cluster,
+    range,
+    (records) => {
+      last = records.at(-1) ?? last
+      return Promise.resolve()
+    },
+    null,
+  )
   return last
 }

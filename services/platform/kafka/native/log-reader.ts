@@ -16,7 +16,7 @@ const WAIT_MS_MAX = 50
 /** Least time between the beginnings of two fetches: each costs the broker the same, however little it brings. */
 const FETCH_INTERVAL_MS = 4
 const FETCH_BYTES_MAX = 16 * 1024 * 1024
-const PARTITION_BYTES = 1024 * 1024
+export const PARTITION_BYTES = 1024 * 1024
 /** A batch that does not fit is asked for again with more room, up to this. */
 const PARTITION_BYTES_MAX = 32 * 1024 * 1024
 /** Records of one hand-over. */
@@ -259,8 +259,7 @@ export class NativeLogReader implements LogReader {
         await nextTurn()
       }
     } catch (error) {
-      const problem = error instanceof Error ? error.message : String(error)
-      this.#fail(read, 'corrupt', corrupt(read, problem))
+      this.#fail(read, 'corrupt', corrupt(read, error))
     }
   }
 
@@ -285,15 +284,18 @@ export class NativeLogReader implements LogReader {
   }
 }
 
+type ReadPlace = Pick<ReadPartition, 'topic' | 'partition' | 'offset'>
+
 /** The checksum is wrong, or what stands there is no batch. */
-function corrupt({ topic, partition, offset }: ReadPartition, problem: string): SluiceError {
+export function corrupt({ topic, partition, offset }: ReadPlace, cause: unknown): SluiceError {
+  const problem = cause instanceof Error ? cause.message : String(cause)
   return new SluiceError(
     'SLUICE_LOG_CORRUPT',
     `${topic}-${partition} cannot be read on from offset ${offset}: ${problem}`,
   )
 }
 
-function recreated({ topic, partition, offset }: ReadPartition): SluiceError {
+export function recreated({ topic, partition, offset }: ReadPlace): SluiceError {
   return new SluiceError(
     'SLUICE_PARTITION_OFFSET_OUT_OF_RANGE',
     `${topic} was deleted and created again, but offset ${offset} of ${topic}-${partition} is next to be decided. ` +
@@ -302,7 +304,7 @@ function recreated({ topic, partition, offset }: ReadPartition): SluiceError {
 }
 
 /** Makes room for a batch that was cut off. @throws Error when not even the most is enough for it */
-function askForMore(read: ReadPartition): void {
+export function askForMore(read: { bytesMax: number }): void {
   if (read.bytesMax >= PARTITION_BYTES_MAX) throw new Error('no whole batch stands there.')
   read.bytesMax = Math.min(read.bytesMax * 2, PARTITION_BYTES_MAX)
 }

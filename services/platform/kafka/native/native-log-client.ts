@@ -6,6 +6,7 @@ import type {
   Group,
   LogClient,
   LogClientOptions,
+  LogRange,
   LogReader,
   LogRecord,
   LogWriter,
@@ -14,6 +15,7 @@ import { Cluster } from './cluster.ts'
 import { GroupMember } from './group-member.ts'
 import { readLastRecord } from './last-record.ts'
 import { NativeLogReader } from './log-reader.ts'
+import { readRange } from './range-reader.ts'
 import { splitOwner } from '../offset-owner.ts'
 import { TransactionWriter } from './transaction-writer.ts'
 
@@ -88,6 +90,14 @@ class NativeLogClient implements LogClient {
 
   readLast(topic: string, partition: number): Promise<LogRecord | null> {
     return readLastRecord(this.#cluster, topic, partition)
+  }
+
+  readRange(
+    range: LogRange,
+    onRecords: (records: readonly LogRecord[]) => Promise<void>,
+    signal: AbortSignal | null,
+  ): Promise<void> {
+    return readRange(this.#cluster, range, onRecords, signal)
   }
 
   async close(): Promise<void> {

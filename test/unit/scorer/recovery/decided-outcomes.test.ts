@@ -5,7 +5,13 @@ import { deepStrictEqual, rejects, strictEqual } from 'node:assert/strict'
 import { setImmediate as turn } from 'node:timers/promises'
 import { test } from 'node:test'
 import type { DecisionRecord } from '../../../../services/core/wire/records.ts'
+import type { Admin } from 'kafkajs'
+import { createCodecs } from '../../../../services/core/wire/codecs.ts'
+import type { LogRange } from '../../../../services/platform/kafka/log-client.ts'
+import { offsetOutOfRange } from '../../../../services/platform/kafka/log-ends.ts'
+import { FileRegistry } from '../../../../services/platform/registry/file-registry.ts'
 import {
+  readDecidedOutcomes,
   DecidedOutcomes,
   OUTCOMES_AHEAD_MAX,
 } from '../../../../services/scorer/recovery/decided-outcomes.ts'
@@ -128,4 +134,29 @@ test('blocks that tell of what was taken already change nothing', async () => {
   strictEqual(outcomes.size, 0)
   await outcomes.add(block(10, decision(9)))
   deepStrictEqual(await offsetsBelow(outcomes, 10), [9])
+})
+
+test('blocks that retention takes before they are read leave their outcomes unknown', async () => {
+  const codecs = createCodecs(await new FileRegistry().load())
+  const asked: number[] = []
+  const lows = ['0', '7']
+  const offsets = () => [{ partition: 1, offset: '9', high: '9', low: lows.shift() ?? '7' }]
+  const source = {
+    admin: {
+      fetchTopicOffsets: () => Promise.resolve(offsets()),
+      fetchTopicOffsetsByTimestamp: () => Promise.resolve([{ partition: 1, offset: '3' }]),
+    } as unknown as Admin,
+    readRange: ({ topic, partition, from, to }: LogRange) => {
+      asked.push(from)
+      if (from >= 7) return Promise.resolve()
+      return Promise.reject(offsetOutOfRange(topic, partition, from, { low: 7, high: to }))
+    },
+    codecs,
+    decisionsTopic: 'decisions',
+    partition: 1,
+  }
+  const reading = readDecidedOutcomes(source, 0, 10, 7_200_000, null)
+  deepStrictEqual(await reading.outcomes.take(10), { outcomes: [], refused: new Set() })
+  await reading.close()
+  deepStrictEqual(asked, [3, 7])
 })
