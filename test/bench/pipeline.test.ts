@@ -72,6 +72,9 @@ test('the live benchmark sees an alert for every decision that calls for one', {
     deepStrictEqual(result.problems, [])
     strictEqual(result.transactions, 2_500)
     strictEqual(result.decisions, 2_500)
+    // Those of the warm-up of half a second do not count.
+    const timed = result.decisionLatency?.samples ?? 0
+    ok(timed > 0 && timed < 2_500, `${timed} decisions have a latency`)
     ok(result.alerts > 0)
   }),
 )

@@ -3,7 +3,7 @@
 import { tableLines } from '../../services/cli/table.ts'
 import { type BackendsResult, backendsLines, backendsProblems } from './backends-bench.ts'
 import { type FeaturesResult, featuresLines } from './features-bench.ts'
-import { count, cpuText, mebibytes, milliseconds } from './statistics.ts'
+import { count, cpuText, type LatencySummary, mebibytes, milliseconds } from './statistics.ts'
 import type { ServerVersions } from './machine.ts'
 import type { Machine } from './machine.ts'
 import type { LiveResult } from './live-bench.ts'
@@ -143,16 +143,13 @@ function runLines(run: ReplayRun, number: number): readonly string[] {
 }
 
 function liveLines(result: LiveResult): readonly string[] {
-  const { options, alertLatency: latency, scorerMemory: memory } = result
+  const { options, scorerMemory: memory } = result
   const lines = [
     '',
     `Live, open loop at ${count(options.ratePerSecond)}/s for ${options.durationMs / 1_000} s after ` +
       `${options.warmUpMs / 1_000} s of warm-up`,
-    latency === null
-      ? '  no alert in the measured time'
-      : `  event to alert at a committed reader: p50 ${milliseconds(latency.p50Ms)}, p90 ` +
-        `${milliseconds(latency.p90Ms)}, p99 ${milliseconds(latency.p99Ms)}, p99.9 ` +
-        `${milliseconds(latency.p999Ms)}, max ${milliseconds(latency.maxMs)} (${count(latency.samples)} alerts)`,
+    latencyLine('decision', result.decisionLatency),
+    latencyLine('alert', result.alertLatency),
     `  in ${count(result.transactions)} = ${count(result.decisions)} decisions; ${count(result.alerts)} alerts; ` +
       `${result.eventsPerBatch.toFixed(1)} events a batch; producer ${result.producerBehindMs} ms behind`,
     `  CPU us/event: ${cpuText(result.cpuMicrosecondsPerEvent)}; load ${result.loadAverage[0] ?? 'unknown'}`,
@@ -166,6 +163,15 @@ function liveLines(result: LiveResult): readonly string[] {
     )
   }
   return lines
+}
+
+function latencyLine(what: 'decision' | 'alert', latency: LatencySummary | null): string {
+  if (latency === null) return `  no ${what} in the measured time`
+  return (
+    `  event to ${what} at a committed reader: p50 ${milliseconds(latency.p50Ms)}, p90 ` +
+    `${milliseconds(latency.p90Ms)}, p99 ${milliseconds(latency.p99Ms)}, p99.9 ` +
+    `${milliseconds(latency.p999Ms)}, max ${milliseconds(latency.maxMs)} (${count(latency.samples)} ${what}s)`
+  )
 }
 
 function sizingLines(result: SizingResult): readonly string[] {

@@ -1,5 +1,5 @@
 // Live: an open loop at a fixed rate. Latency is from the time at which a transaction was meant to be sent until
-// a read_committed subscriber in this process has its alert, so a slow producer or broker cannot hide a delay.
+// a read_committed subscriber in this process has its alert, or its decision, so a slow producer or broker cannot hide a delay.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Alert } from '../../services/core/wire/records.ts'
@@ -19,6 +19,7 @@ import { abortable, countProblems, killed, readBatches, type BenchDeps } from '.
 import { producerArguments } from './feature-load.ts'
 import { median, slope, summarizeLatencies, type LatencySummary } from './statistics.ts'
 import { openTopicReader } from './batch-ledger.ts'
+import { DecisionWatch } from './decision-watch.ts'
 
 const SAMPLE_MS = 1_000
 const MEMORY_EDGE_SAMPLES = 20
@@ -52,11 +53,13 @@ export interface LiveResult {
   readonly alerts: number
   /** From the intended send time to the alert in a committed reader's hands; warm-up left out. */
   readonly alertLatency: LatencySummary | null
+  /** The same to the decision, of all transactions. */
+  readonly decisionLatency: LatencySummary | null
   /** Delay of the producer at its end: above a few milliseconds the machine could not keep up. */
   readonly producerBehindMs: number
   readonly eventsPerBatch: number
   readonly scorerMemory: MemorySummary | null
-  /** Over the measured time; `bench` is this process, which subscribes to the alerts. */
+  /** Over the measured time; `bench` is this process, which subscribes to alerts and decisions. */
   readonly cpuMicrosecondsPerEvent: CpuPerEvent
   readonly loadAverage: readonly number[]
   /** Faults of the result, as sentences; empty when every event got its decision and its alert. */
@@ -78,6 +81,8 @@ export async function runLiveBench(options: LiveOptions, deps: BenchDeps): Promi
     const load = loadAverage()
     const alerts = await watchAlerts(servers, stream)
     opened.push(alerts)
+    const decisions = await DecisionWatch.open(servers, stream)
+    opened.push(decisions)
     const scorer = await startScorer(servers, stream, {
       batchSizeMax: options.batchSizeMax,
       profileFolder: null,
@@ -97,6 +102,7 @@ export async function runLiveBench(options: LiveOptions, deps: BenchDeps): Promi
     await Promise.race([untilCommitted(stream, ends, signal), scorer.failed])
     const batches = await readBatches(servers, stream, ends, signal)
     await alerts.until(batches.alertsDue)
+    const seen = await decisions.seen(ends, measured.fromMs, signal)
     const inTime = alerts.seen.filter(({ intendedMs }) => intendedMs >= measured.fromMs)
     return {
       options,
@@ -104,6 +110,7 @@ export async function runLiveBench(options: LiveOptions, deps: BenchDeps): Promi
       decisions: batches.decisions,
       alerts: alerts.seen.length,
       alertLatency: summarizeLatencies(inTime.map(({ latencyMs }) => latencyMs)),
+      decisionLatency: summarizeLatencies(seen.latenciesMs),
       producerBehindMs: measured.summary.behindMs,
       eventsPerBatch: batches.decisions / batches.batchCount,
       scorerMemory: summarizeMemory(measured.residentBytes),
@@ -113,6 +120,9 @@ export async function runLiveBench(options: LiveOptions, deps: BenchDeps): Promi
         ...batches.problems,
         ...countProblems(measured.summary.transactions, batches),
         ...alertProblems(alerts.seen, batches.alertsDue),
+        ...(seen.count === batches.decisions
+          ? []
+          : [`${batches.decisions} decisions were due, ${seen.count} came.`]),
       ],
     }
   } finally {
