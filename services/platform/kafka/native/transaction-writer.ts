@@ -19,7 +19,7 @@ import {
 } from './transactional-producer.ts'
 
 const TIMEOUT_MS = 10_000
-const PATIENCE_MS = 10
+const PATIENCE_MS = 8
 /** So much is not held back for the sake of fewer transactions. */
 const WAITING_BYTES_MAX = 1_000_000
 
