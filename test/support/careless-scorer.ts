@@ -5,7 +5,7 @@ import assert from 'node:assert'
 import type { Redis } from 'ioredis'
 import type { Producer } from 'kafkajs'
 import { openKafka } from '../../services/platform/kafka/kafka-client.ts'
-import type { Group, LogWriter } from '../../services/platform/kafka/log-client.ts'
+import type { Group, LogClient, LogWriter } from '../../services/platform/kafka/log-client.ts'
 import {
   openPartitionRedis,
   openPartitionStore,
@@ -19,24 +19,34 @@ export type Guard =
 
 type OpenLog = ScorerAdapters['openLog']
 
+/** A client of the log that does some things in another way. */
+function changed(client: LogClient, changes: Partial<LogClient>): LogClient {
+  return {
+    reader: client.reader,
+    group: client.group,
+    openWriter: (partition) => client.openWriter(partition),
+    readLast: (topic, partition) => client.readLast(topic, partition),
+    readRange: (range, onRecords, signal) => client.readRange(range, onRecords, signal),
+    close: () => client.close(),
+    ...changes,
+  }
+}
+
 /** The log with another writer for each partition. */
 function withWriter(change: (writer: LogWriter, producer: Producer) => LogWriter): OpenLog {
   return async (kind, options) => {
     const client = await SCORER_ADAPTERS.openLog(kind, options)
     const producer = openKafka(options.connection, { clientId: 'careless' }).producer()
     await producer.connect()
-    return {
-      reader: client.reader,
-      group: client.group,
+    return changed(client, {
       openWriter: async (partition) => change(await client.openWriter(partition), producer),
       // What went out without its offsets is not found.
       readLast: () => Promise.resolve(null),
-      readRange: (...range) => client.readRange(...range),
       close: async () => {
         await producer.disconnect()
         await client.close()
       },
-    }
+    })
   }
 }
 
@@ -73,19 +83,14 @@ function withoutLetters(writer: LogWriter): LogWriter {
 const withoutQueueLimit: OpenLog = async (kind, options) => {
   const client = await SCORER_ADAPTERS.openLog(kind, options)
   const { reader } = client
-  return {
-    group: client.group,
+  return changed(client, {
     reader: {
       seek: reader.seek.bind(reader),
       resume: reader.resume.bind(reader),
       release: reader.release.bind(reader),
       pause: () => undefined,
     },
-    openWriter: (partition) => client.openWriter(partition),
-    readLast: (topic, partition) => client.readLast(topic, partition),
-    readRange: (...range) => client.readRange(...range),
-    close: () => client.close(),
-  }
+  })
 }
 
 /** A process takes what it read first of a partition for what is committed, also when it is assigned partitions again. */
@@ -93,8 +98,7 @@ const withoutReadBack: OpenLog = async (kind, options) => {
   const client = await SCORER_ADAPTERS.openLog(kind, options)
   const { group } = client
   const first = new Map<string, ReturnType<Group['readCommitted']>>()
-  return {
-    reader: client.reader,
+  return changed(client, {
     group: {
       failed: group.failed,
       join: group.join.bind(group),
@@ -106,11 +110,8 @@ const withoutReadBack: OpenLog = async (kind, options) => {
         return known
       },
     },
-    openWriter: (partition) => client.openWriter(partition),
     readLast: () => Promise.resolve(null),
-    readRange: (...range) => client.readRange(...range),
-    close: () => client.close(),
-  }
+  })
 }
 
 /** fenced-write.lua with neither the epoch nor what is stored looked at. */

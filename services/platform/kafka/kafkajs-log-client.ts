@@ -18,7 +18,7 @@ import type {
   LogRecord,
   LogWriter,
 } from './log-client.ts'
-import { type LogEnds, offsetOutOfRange, readLogEnds } from './log-ends.ts'
+import { offsetOutOfRange, readPartitionEnds } from './log-ends.ts'
 import { splitOwner } from './offset-owner.ts'
 import { partitionAssigner } from './partition-assigner.ts'
 import { readPartitionLog } from './partition-log.ts'
@@ -31,7 +31,6 @@ const FETCH_WAIT_MS = 50
 const PARTITIONS_CONCURRENT = 16
 /** kafkajs commits this ("earliest") for a partition whose offset was out of range while it fetched. */
 const RESET_BY_KAFKAJS = -2
-const NO_LOG: LogEnds = { low: 0, high: 0 }
 
 /** Opens the client, which connects when the group is joined. */
 export async function openKafkajsLogClient(options: LogClientOptions): Promise<LogClient> {
@@ -133,7 +132,7 @@ class KafkajsLogClient implements LogClient {
   }
 
   async readLast(topic: string, partition: number): Promise<LogRecord | null> {
-    const ends = (await readLogEnds(this.#admin, topic)).get(partition) ?? NO_LOG
+    const ends = await readPartitionEnds(this.#admin, topic, partition)
     return searchBackwards(ends, (from, to) => this.#lastIn({ topic, partition, from, to }))
   }
 
@@ -146,7 +145,7 @@ class KafkajsLogClient implements LogClient {
     if (from >= to) return
     // Asked for an offset that is out of range, kafkajs would go on from the earliest in silence.
     const checkHeld = async (offset: number): Promise<void> => {
-      const ends = (await readLogEnds(this.#admin, topic)).get(partition) ?? NO_LOG
+      const ends = await readPartitionEnds(this.#admin, topic, partition)
       const isHeld = offset >= ends.low && offset <= ends.high
       if (!isHeld) throw offsetOutOfRange(topic, partition, offset, ends)
     }
@@ -286,7 +285,7 @@ class KafkajsLogClient implements LogClient {
 
   /** False when retention has taken the offset: kafkajs would go on from the earliest in silence. */
   async #holds(topic: string, partition: number, offset: number): Promise<boolean> {
-    const ends = (await readLogEnds(this.#admin, topic)).get(partition) ?? NO_LOG
+    const ends = await readPartitionEnds(this.#admin, topic, partition)
     if (offset >= ends.low) return true
     if (this.#next.delete(`${topic}/${partition}`)) {
       this.#options.onFault(
@@ -305,7 +304,7 @@ class KafkajsLogClient implements LogClient {
     const committed = found?.partitions.find((each) => each.partition === partition)
     const offset = Number(committed?.offset ?? -1)
     if (offset === RESET_BY_KAFKAJS) {
-      const ends = (await readLogEnds(this.#admin, topic)).get(partition) ?? NO_LOG
+      const ends = await readPartitionEnds(this.#admin, topic, partition)
       throw offsetOutOfRange(topic, partition, RESET_BY_KAFKAJS, ends)
     }
     if (offset < 0) return null

@@ -39,6 +39,15 @@ export async function readLogEnds(
   )
 }
 
+/** Ends of one partition; 0 and 0 where the topic has no such partition. */
+export async function readPartitionEnds(
+  admin: Admin,
+  topic: string,
+  partition: number,
+): Promise<LogEnds> {
+  return (await readLogEnds(admin, topic)).get(partition) ?? { low: 0, high: 0 }
+}
+
 /** What a partition holds, and where its records of a time begin. */
 export interface LogSince extends LogEnds {
   /** Of the first record of that time or later, `high` where there is none; null when the broker does not say. */

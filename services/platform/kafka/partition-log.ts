@@ -3,6 +3,7 @@
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs'
 import { coordinatorRefusal } from './coordinator-refusal.ts'
+import type { LogRange } from './log-client.ts'
 import { singlePartitionAssigner } from './partition-assigner.ts'
 
 /** How often the group is told that its reader lives while its messages are worked on, or wait for another reader. */
@@ -11,12 +12,8 @@ const HEARTBEAT_INTERVAL_MS = 3_000
 /** How long one that is given up while it joins its group is waited for. */
 const JOIN_MS_MAX = 2_000
 
-/** A stretch of one topic's partition: from `from` up to but without `to`. */
-export interface LogStretch {
-  readonly topic: string
-  readonly from: number
-  readonly to: number
-}
+/** A stretch of one topic, of the partition that is read. */
+export type LogStretch = Omit<LogRange, 'partition'>
 
 interface LogReader {
   /** Group of its own, which is deleted afterwards. */

@@ -92,9 +92,8 @@ async function processWith(
     output.decide,
   )
   const scoredAtMs = clock.nowMs()
-  const sentMs = clock.monotonicMs()
-  const sinceSentMs = (): number => clock.monotonicMs() - sentMs
-  const writing = snapshot === null ? Promise.resolve() : state.write(snapshot, taken, fold)
+  const decidedMs = clock.monotonicMs()
+  const sinceDecidedMs = (): number => clock.monotonicMs() - decidedMs
   const encoded = encodeOutput(
     {
       taken,
@@ -110,8 +109,10 @@ async function processWith(
   // An alert, a revision or a release never waits for others; decisions alone may.
   const isUrgent = encoded.messages.length > 1
   const [writeMs, commitMs] = await bothEnded(
-    writing.then(sinceSentMs),
-    writer.commit(encoded.messages, encoded.offsets, isUrgent).then(sinceSentMs),
+    (snapshot === null ? Promise.resolve() : state.write(snapshot, taken, fold)).then(
+      sinceDecidedMs,
+    ),
+    writer.commit(encoded.messages, encoded.offsets, isUrgent).then(sinceDecidedMs),
   )
   state.committed(taken, fold.position, () => outcomesOf(decided))
   const endMs = clock.monotonicMs()

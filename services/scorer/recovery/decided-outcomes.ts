@@ -8,7 +8,7 @@ import { isSluiceError } from '../../core/errors.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import type { DecisionBatch, DecisionRecord } from '../../core/wire/records.ts'
 import type { LogClient, LogRecord } from '../../platform/kafka/log-client.ts'
-import { readLogEnds, readLogSince } from '../../platform/kafka/log-ends.ts'
+import { readLogSince, readPartitionEnds } from '../../platform/kafka/log-ends.ts'
 
 /** Outcomes that wait for their transactions; more than one batch of transactions has. */
 export const OUTCOMES_AHEAD_MAX = 65_536
@@ -178,7 +178,7 @@ async function readSince(
       return
     } catch (error) {
       if (!isSluiceError(error, 'SLUICE_PARTITION_OFFSET_OUT_OF_RANGE')) throw error
-      const low = (await readLogEnds(admin, topic)).get(partition)?.low ?? from
+      const { low } = await readPartitionEnds(admin, topic, partition)
       if (low <= from) throw error
       from = low
     }

@@ -10,7 +10,7 @@ import { batchHashOf } from '../../core/audit/batch-hash.ts'
 import { decodeMetadata, type Frontier } from '../../core/stream/partition-progress.ts'
 import { type CardLease, LeaseReader } from '../../core/decision/leases.ts'
 import type { Group, LogClient, LogWriter } from '../../platform/kafka/log-client.ts'
-import { offsetOutOfRange, readLogEnds, type LogEnds } from '../../platform/kafka/log-ends.ts'
+import { offsetOutOfRange, readPartitionEnds } from '../../platform/kafka/log-ends.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { ScorerTelemetry } from '../../platform/metrics/scorer-telemetry.ts'
 import type {
@@ -22,8 +22,6 @@ import type { InboxOptions } from '../intake/record-queue.ts'
 import { Refold, type RefoldDeps } from './state-rebuilder.ts'
 import { type InputPlace, isWhereDecided } from './offset-agreement.ts'
 import { planState } from './state-plan.ts'
-
-const NO_LOG: LogEnds = { low: 0, high: 0 }
 
 /** Where a partition begins. */
 export interface PartitionStart extends Frontier {
@@ -118,7 +116,7 @@ async function readLeases({
   telemetry,
 }: PartitionStarterOptions): Promise<readonly CardLease[]> {
   const { partition, codecs } = inbox
-  const { low: from, high: to } = await logRange(admin, leasesTopic, partition)
+  const { low: from, high: to } = await readPartitionEnds(admin, leasesTopic, partition)
   const leases = new LeaseReader(codecs)
   await readRange(
     { topic: leasesTopic, partition, from, to },
@@ -136,16 +134,12 @@ async function readLeases({
   return live
 }
 
-async function logRange(admin: Admin, topic: string, partition: number): Promise<LogEnds> {
-  return (await readLogEnds(admin, topic)).get(partition) ?? NO_LOG
-}
-
 async function readCommitted({ admin, group, inbox }: PartitionStarterOptions): Promise<Committed> {
   const { partition, transactionsTopic, labelsTopic } = inbox
   const next = async (topic: string) => {
     const [committed, { low, high }] = await Promise.all([
       group.readCommitted(topic, partition),
-      logRange(admin, topic, partition),
+      readPartitionEnds(admin, topic, partition),
     ])
     const { offset = null, metadata = null } = committed ?? {}
     if (offset !== null && (offset < low || offset > high)) {
@@ -252,7 +246,7 @@ export async function readLow(
   admin: Admin,
   { partition, transactionsTopic, labelsTopic }: InboxOptions,
 ): Promise<Frontier> {
-  const transactions = await logRange(admin, transactionsTopic, partition)
-  const labels = await logRange(admin, labelsTopic, partition)
+  const transactions = await readPartitionEnds(admin, transactionsTopic, partition)
+  const labels = await readPartitionEnds(admin, labelsTopic, partition)
   return { nextOffset: transactions.low, labelNextOffset: labels.low }
 }
