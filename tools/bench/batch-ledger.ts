@@ -61,12 +61,13 @@ export class BatchLedger {
     return this.#partitions.get(partition)?.nextOffset ?? 0
   }
 
-  add(partition: number, value: Buffer | null, timestampMs: number): void {
+  /** Returns the batch; null when it cannot be read. */
+  add(partition: number, value: Buffer | null, timestampMs: number): DecisionBatch | null {
     const decoded = this.#codecs.decisionBatch.decode(value)
     this.#batches += 1
     if (!decoded.ok) {
       this.#report(`Partition ${partition}: a batch cannot be read (${decoded.reason}).`)
-      return
+      return null
     }
     const batch = decoded.value
     this.#check(partition, batch)
@@ -77,6 +78,7 @@ export class BatchLedger {
       nextOffset: batch.nextOffset,
       chainHash: batchHashOf(batch).toString('base64'),
     })
+    return batch
   }
 
   summary(): LedgerSummary {

@@ -15,11 +15,11 @@ import {
 } from './bench-servers.ts'
 import { loadAverage } from './machine.ts'
 import { CpuMeter, residentBytesOf, type CpuPerEvent } from './process-meter.ts'
-import { abortable, countProblems, killed, readBatches, type BenchDeps } from './replay-bench.ts'
+import { abortable, countProblems, killed, type BenchDeps } from './replay-bench.ts'
 import { producerArguments } from './feature-load.ts'
 import { median, slope, summarizeLatencies, type LatencySummary } from './statistics.ts'
 import { openTopicReader } from './batch-ledger.ts'
-import { DecisionWatch } from './decision-watch.ts'
+import { watchDecisions } from './decision-watch.ts'
 
 const SAMPLE_MS = 1_000
 const MEMORY_EDGE_SAMPLES = 20
@@ -81,7 +81,7 @@ export async function runLiveBench(options: LiveOptions, deps: BenchDeps): Promi
     const load = loadAverage()
     const alerts = await watchAlerts(servers, stream)
     opened.push(alerts)
-    const decisions = await DecisionWatch.open(servers, stream)
+    const decisions = await watchDecisions(servers, stream)
     opened.push(decisions)
     const scorer = await startScorer(servers, stream, {
       batchSizeMax: options.batchSizeMax,
@@ -100,9 +100,8 @@ export async function runLiveBench(options: LiveOptions, deps: BenchDeps): Promi
     const measured = await abortable(Promise.race([watched, scorer.failed]), signal)
     const ends = await stream.ends()
     await Promise.race([untilCommitted(stream, ends, signal), scorer.failed])
-    const batches = await readBatches(servers, stream, ends, signal)
+    const { batches, latenciesMs } = await decisions.finish(ends, measured.fromMs, signal)
     await alerts.until(batches.alertsDue)
-    const seen = await decisions.seen(ends, measured.fromMs, signal)
     const inTime = alerts.seen.filter(({ intendedMs }) => intendedMs >= measured.fromMs)
     return {
       options,
@@ -110,7 +109,7 @@ export async function runLiveBench(options: LiveOptions, deps: BenchDeps): Promi
       decisions: batches.decisions,
       alerts: alerts.seen.length,
       alertLatency: summarizeLatencies(inTime.map(({ latencyMs }) => latencyMs)),
-      decisionLatency: summarizeLatencies(seen.latenciesMs),
+      decisionLatency: summarizeLatencies(latenciesMs),
       producerBehindMs: measured.summary.behindMs,
       eventsPerBatch: batches.decisions / batches.batchCount,
       scorerMemory: summarizeMemory(measured.residentBytes),
@@ -120,9 +119,6 @@ export async function runLiveBench(options: LiveOptions, deps: BenchDeps): Promi
         ...batches.problems,
         ...countProblems(measured.summary.transactions, batches),
         ...alertProblems(alerts.seen, batches.alertsDue),
-        ...(seen.count === batches.decisions
-          ? []
-          : [`${batches.decisions} decisions were due, ${seen.count} came.`]),
       ],
     }
   } finally {

@@ -5,6 +5,7 @@
 import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Kafka, KafkaMessage } from 'kafkajs'
 import { closeAll, type Closable } from '../../services/platform/lifecycle.ts'
 import type { Codecs } from '../../services/core/wire/codecs.ts'
 import {
@@ -208,23 +209,17 @@ async function measureConsume(
 ): Promise<number> {
   const total = ends.reduce((sum, end) => sum + end, 0)
   let seen = 0
-  const began = { atMs: Number.NaN }
-  let finish: () => void = () => undefined
-  const finished = new Promise<void>((resolve) => {
-    finish = resolve
-  })
-  const reader = await openTopicReader(kafka, stream.topic('transactions'), (_, messages) => {
-    if (seen === 0) began.atMs = performance.now()
+  let beganMs = NaN
+  let perSecond = NaN
+  const take = (_: number, messages: readonly KafkaMessage[]): boolean => {
+    if (seen === 0) beganMs = performance.now()
     for (const { value } of messages) decode(codecs, value)
     seen += messages.length
-    if (seen >= total) finish()
-  })
-  try {
-    await abortable(Promise.race([finished, reader.failed]), signal)
-    return (total * 1_000) / (performance.now() - began.atMs)
-  } finally {
-    await reader.close()
+    perSecond = (seen * 1_000) / (performance.now() - beganMs)
+    return seen >= total
   }
+  await readTopicUntil(kafka, stream.topic('transactions'), take, signal)
+  return perSecond
 }
 
 function decode(codecs: Codecs, value: Buffer | null): void {
@@ -241,17 +236,27 @@ export async function readBatches(
   signal: AbortSignal,
 ): Promise<LedgerSummary> {
   const ledger = new BatchLedger(codecs)
-  let finish: () => void = () => undefined
-  const finished = new Promise<void>((resolve) => {
-    finish = resolve
-  })
-  const reader = await openTopicReader(kafka, stream.topic('decisions'), (partition, messages) => {
+  const take = (partition: number, messages: readonly KafkaMessage[]): boolean => {
     for (const { value, timestamp } of messages) ledger.add(partition, value, Number(timestamp))
-    if (ends.every((end, index) => ledger.nextOffset(index) >= end)) finish()
+    return ends.every((end, index) => ledger.nextOffset(index) >= end)
+  }
+  await readTopicUntil(kafka, stream.topic('decisions'), take, signal)
+  return ledger.summary()
+}
+
+/** Reads a topic from its beginning until `take`, which gets the committed messages, says that it was enough. */
+export async function readTopicUntil(
+  kafka: Kafka,
+  topic: string,
+  take: (partition: number, messages: readonly KafkaMessage[]) => boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  const { promise: isEnough, resolve } = Promise.withResolvers<true>()
+  const reader = await openTopicReader(kafka, topic, (partition, messages) => {
+    if (take(partition, messages)) resolve(true)
   })
   try {
-    await abortable(Promise.race([finished, reader.failed]), signal)
-    return ledger.summary()
+    await abortable(Promise.race([isEnough, reader.failed]), signal)
   } finally {
     await reader.close()
   }
