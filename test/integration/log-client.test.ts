@@ -320,8 +320,8 @@ for (const name of ['native', 'kafkajs'] as const) {
       await second?.commit()
       await first?.abort()
       await send(stream, ['last'])
-      const offsets = await stream.admin.fetchTopicOffsets(`${stream.prefix}transactions`)
-      const to = Number(offsets.find(({ partition }) => partition === 0)?.high)
+      // Five records and the ends of three transactions, which a broker may write after it has answered.
+      const to = 8
       deepStrictEqual(await rangeTexts(opened, stream, 0, to), ['m1', 'plain', 'last'])
       deepStrictEqual(await rangeTexts(opened, stream, 2, to), ['plain', 'last'])
     },
