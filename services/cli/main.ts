@@ -89,6 +89,11 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
     () => import('./commands/explain.ts'),
   ],
   [
+    'trace',
+    'say when one transaction was sent, decided and visible',
+    () => import('../../tools/trace/command.ts'),
+  ],
+  [
     'replay',
     'compute decisions again from the log, and compare',
     () => import('./commands/replay.ts'),

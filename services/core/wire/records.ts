@@ -91,6 +91,9 @@ export interface FrontierEntry {
   readonly labelNextOffset: number
 }
 
+/** Header of a decision batch's message: when its newest transaction reached the scorer, ms UTC in decimal digits. */
+export const FETCHED_HEADER = 'sluice-fetched-ms'
+
 /** All decisions of one micro-batch of one partition, with the inputs needed to recompute them. */
 export interface DecisionBatch {
   readonly streamId: string

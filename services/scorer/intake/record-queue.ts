@@ -1,5 +1,6 @@
 // What a partition has been given and not yet taken: two bounded queues, decoded when taken.
 
+import assert from 'node:assert/strict'
 import { deadLetterOf, type RejectReason } from '../../core/dead-letters.ts'
 import { partitionOfAscii } from '../../core/murmur2.ts'
 import type { RateTable } from '../../core/currency.ts'
@@ -10,6 +11,7 @@ import { redrivenFromOf, type MessagePosition } from '../../core/redrive.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import type { MessageHeaders } from '../../core/trace-context.ts'
 import type { Alignment, DeadLetter } from '../../core/wire/records.ts'
+import { systemClock } from '../../platform/clock.ts'
 import type { LogRecord } from '../../platform/kafka/log-client.ts'
 import type { PartitionEntry, PartitionLabel } from '../batch/fold-batch.ts'
 
@@ -35,6 +37,8 @@ export interface Taken {
   readonly nextOffset: number
   readonly labelNextOffset: number
   readonly oldestTimestampMs: number | null
+  /** When the newest transaction was added to the queue; null without one. */
+  readonly fetchedMs: number | null
 }
 
 export interface InboxOptions {
@@ -70,6 +74,8 @@ export class RecordQueue {
   readonly #options: InboxOptions
   #transactions: LogRecord[] = []
   #labels: LogRecord[] = []
+  /** When transactions were added, up to which offset, oldest first; those that wait only. */
+  #arrivals: { readonly nextOffset: number; readonly atMs: number }[] = []
   #head: { readonly offset: number; readonly outcome: Outcome } | null = null
   #nextOffset: number
   #labelNextOffset: number
@@ -106,13 +112,20 @@ export class RecordQueue {
   }
 
   /** Adds records; those below what is there are repeats, and dropped. */
-  push(topic: 'transactions' | 'labels', records: readonly LogRecord[]): void {
+  push(
+    topic: 'transactions' | 'labels',
+    records: readonly LogRecord[],
+    nowMs = systemClock.nowMs(),
+  ): void {
     const isTransactions = topic === 'transactions'
     const queue = isTransactions ? this.#transactions : this.#labels
     const last = queue.at(-1)
     const from = isTransactions ? this.#nextOffset : this.#labelNextOffset
     const floor = last === undefined ? from : last.offset + 1
     for (const record of records) if (record.offset >= floor) queue.push(record)
+    const newest = queue.at(-1)
+    if (isTransactions && newest !== undefined && newest !== last)
+      this.#arrivals.push({ nextOffset: newest.offset + 1, atMs: nowMs })
   }
 
   /**
@@ -169,7 +182,16 @@ export class RecordQueue {
       nextOffset: this.#nextOffset,
       labelNextOffset: this.#labelNextOffset,
       oldestTimestampMs: taken === 0 ? null : oldestTimestampMs,
+      fetchedMs: taken === 0 ? null : this.#passArrivals(),
     }
+  }
+
+  /** When the transaction before the next offset was added. */
+  #passArrivals(): number {
+    const atMs = this.#arrivals.find(({ nextOffset }) => nextOffset >= this.#nextOffset)?.atMs
+    this.#arrivals = this.#arrivals.filter(({ nextOffset }) => nextOffset > this.#nextOffset)
+    assert(atMs !== undefined, 'a transaction that was taken was added before')
+    return atMs
   }
 
   #takeLabels(nowMs: number, rejected: Rejected[]): readonly PartitionLabel[] {

@@ -9,7 +9,7 @@ import { formatPosition, REDRIVEN_FROM_HEADER } from '../../core/redrive.ts'
 import type { PartitionProgress } from '../../core/stream/partition-progress.ts'
 import { traceHeadersOf, type MessageHeaders, type TraceHeaders } from '../../core/trace-context.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
-import type { DecisionBatch } from '../../core/wire/records.ts'
+import { FETCHED_HEADER, type DecisionBatch } from '../../core/wire/records.ts'
 import type { InputOffset, OutgoingMessage } from '../../platform/kafka/log-client.ts'
 import type { BatchSpan } from '../../platform/tracing/open-tracing.ts'
 import { encodeBlocks, offsetsOf } from './blocks-output.ts'
@@ -86,6 +86,8 @@ export function encodeOutput(
     partition,
     key: String(partition),
     value: blockValue,
+    // For `sluice trace`: beside the block, whose hash and replay know nothing of it.
+    ...(taken.fetchedMs !== null && { headers: { [FETCHED_HEADER]: String(taken.fetchedMs) } }),
   }
   const messages = [decisions, ...output.alerts, ...output.leases, ...letters]
   return {

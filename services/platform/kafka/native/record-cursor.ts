@@ -417,14 +417,14 @@ class RecordReader {
 }
 
 /** False where no bytes are left, or the last batch is cut off: the next Fetch answers it whole. */
-function isWholeBatchAt(bytes: Buffer, start: number): boolean {
+export function isWholeBatchAt(bytes: Buffer, start: number): boolean {
   const bytesLeft = bytes.length - start
   if (bytesLeft <= BATCH.magic) return false
   return LENGTH_END + bytes.readInt32BE(start + BATCH.length) <= bytesLeft
 }
 
 /** The end of the whole batch at `start`, after its format and checksum were checked. */
-function checkedBatchEnd(bytes: Buffer, start: number, baseOffset: number): number {
+export function checkedBatchEnd(bytes: Buffer, start: number, baseOffset: number): number {
   const magic = bytes.readInt8(start + BATCH.magic)
   if (magic !== BATCH_MAGIC)
     throw corrupt(baseOffset, `has message format ${magic}; only format ${BATCH_MAGIC} is read`)
@@ -438,7 +438,7 @@ function checkedBatchEnd(bytes: Buffer, start: number, baseOffset: number): numb
 }
 
 /** A signed 64-bit number, rounded beyond 2 ** 53. */
-function readInt64(bytes: Buffer, at: number): number {
+export function readInt64(bytes: Buffer, at: number): number {
   return bytes.readInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4)
 }
 

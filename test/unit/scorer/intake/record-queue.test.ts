@@ -227,3 +227,25 @@ test('labels alone make a batch that moves no transaction', () => {
   assert.equal(taken.oldestTimestampMs, null)
   assert.equal(inbox.take(NOW_MS, -1, always), null)
 })
+
+test('a batch was fetched when its newest transaction was added, also where that is in the middle of what was added', () => {
+  const inbox = new RecordQueue(options, 0, 0)
+  inbox.push('transactions', [transactionAt(0), transactionAt(1)], 100)
+  inbox.push('transactions', [transactionAt(1), transactionAt(2), transactionAt(3)], 200)
+  // All of them are there already, so this adds nothing.
+  inbox.push('transactions', [transactionAt(2), transactionAt(3)], 300)
+  inbox.push('transactions', [transactionAt(4)], 400)
+  const fetched = (mayGoOn = always) => inbox.take(NOW_MS, -1, mayGoOn)?.fetchedMs
+  assert.equal(fetched(), 200)
+  assert.equal(fetched(), 400)
+  inbox.push('labels', [labelAt(0)], 500)
+  assert.equal(fetched(), null)
+  inbox.push('transactions', [transactionAt(5), transactionAt(6)], 600)
+  let left = 1
+  assert.equal(
+    fetched(() => left-- > 0),
+    600,
+  )
+  inbox.push('transactions', [transactionAt(7)], 700)
+  assert.equal(fetched(), 700)
+})

@@ -20,6 +20,8 @@ import { codecs } from '../../core/wire/wire-fixture.ts'
 const PARTITION_COUNT = 4
 const partition = partitionOfAscii(minimalTransaction.card, PARTITION_COUNT)
 const nowMs = minimalTransaction.eventTimeMs + 1_000
+const FETCHED_MS = nowMs + 7
+const fetched = { 'sluice-fetched-ms': String(FETCHED_MS) }
 const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
 const topics = {
   transactions: 'transactions',
@@ -68,7 +70,7 @@ function takeTen(headers: Record<string, Buffer>): Taken {
     headers,
     refused: null,
   }))
-  inbox.push('transactions', messages)
+  inbox.push('transactions', messages, FETCHED_MS)
   const taken = inbox.take(nowMs, -1, () => true)
   if (taken === null) throw new Error('Nothing was taken.')
   return taken
@@ -111,7 +113,7 @@ function encode(taken: Taken, alertOffsets: readonly number[], span: BatchSpan |
 
 test('without an alert the headers of no message are looked at', () => {
   const looks = { count: 0 }
-  deepStrictEqual(encode(takeTen(watched(looks)), [], null), [['decisions', undefined]])
+  deepStrictEqual(encode(takeTen(watched(looks)), [], null), [['decisions', fetched]])
   strictEqual(looks.count, 0)
 })
 
@@ -124,7 +126,7 @@ test('an alert and its lease carry the headers of their transaction, and no othe
       : { ...entry, headers: entry.offset === 7 ? { traceparent } : watched(looks) },
   )
   deepStrictEqual(encode({ ...taken, entries }, [7], null), [
-    ['decisions', undefined],
+    ['decisions', fetched],
     ['alerts', { traceparent }],
     ['leases', { traceparent }],
   ])
@@ -151,4 +153,9 @@ test('with a recorded batch an alert has the headers that its span gives, or els
     ],
   )
   strictEqual(asked, 2)
+})
+
+test('a decision batch without transactions says no time at which they were fetched', () => {
+  const taken = { ...takeTen({}), entries: [], fetchedMs: null }
+  deepStrictEqual(encode(taken, [], null), [['decisions', undefined]])
 })

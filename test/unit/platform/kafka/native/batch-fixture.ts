@@ -51,6 +51,25 @@ export function batchAt(
   return at(offset, encodeRecordBatch(records, producer, NOW_MS))
 }
 
+/** A producer in a transaction. */
+export function transactional(producerId: number): BatchProducer {
+  return { producerId: BigInt(producerId), epoch: 0, baseSequence: 0, isTransactional: true }
+}
+
+/** The control batch that ends a transaction. */
+export function marker(
+  offset: number,
+  producerId: number,
+  type: 'abort' | 'commit',
+  timestampMs = NOW_MS,
+): Buffer {
+  const key = Buffer.from([0, 0, 0, type === 'abort' ? 0 : 1])
+  const records = [{ key, value: Buffer.alloc(6) }]
+  const batch = at(offset, encodeRecordBatch(records, transactional(producerId), timestampMs))
+  batch.writeInt16BE(0x30, 21)
+  return seal(batch)
+}
+
 export interface BatchParts {
   readonly body: Buffer
   readonly recordCount: number

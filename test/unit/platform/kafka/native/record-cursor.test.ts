@@ -3,10 +3,7 @@ import { describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { isSluiceError } from '../../../../../services/core/errors.ts'
-import {
-  encodeRecordBatch,
-  type BatchProducer,
-} from '../../../../../services/platform/kafka/native/record-batch.ts'
+import { encodeRecordBatch } from '../../../../../services/platform/kafka/native/record-batch.ts'
 import type { LogRecord } from '../../../../../services/platform/kafka/log-client.ts'
 import {
   RECORD_HEADER_BYTES_MAX,
@@ -22,23 +19,13 @@ import {
   batchOf,
   bodyOf,
   cursorOver,
+  marker,
   offsetsOf,
   seal,
   takeAll,
+  transactional,
   valuesOf,
 } from './batch-fixture.ts'
-
-function transactional(producerId: number): BatchProducer {
-  return { producerId: BigInt(producerId), epoch: 0, baseSequence: 0, isTransactional: true }
-}
-
-function marker(offset: number, producerId: number, type: 'abort' | 'commit'): Buffer {
-  const key = Buffer.from([0, 0, 0, type === 'abort' ? 0 : 1])
-  const records = [{ key, value: Buffer.alloc(6) }]
-  const batch = at(offset, encodeRecordBatch(records, transactional(producerId), NOW_MS))
-  batch.writeInt16BE(0x30, 21)
-  return seal(batch)
-}
 
 async function isCorrupt(cursor: RecordCursor, message: RegExp): Promise<void> {
   await assert.rejects(takeAll(cursor), (error: unknown) => {

@@ -1,0 +1,133 @@
+// The end of the transaction in which a record was written: the control batch that the broker appends to the partition.
+
+import type { LogRecord } from '../log-client.ts'
+import type { Cluster } from './cluster.ts'
+import { FETCH, type FetchedPartition } from './fetch-requests.ts'
+import { KafkaAnswerError } from './kafka-errors.ts'
+import { ATTRIBUTES, BATCH } from './record-batch.ts'
+import { checkedBatchEnd, isWholeBatchAt, readInt64, RecordCursor } from './record-cursor.ts'
+
+/** A broker answers a batch that is larger whole. */
+const BYTES_MAX = 1024 * 1024
+/** Fetches after which the end is taken for gone; it comes some records behind. */
+const FETCHES_MAX = 32
+
+export interface CommitMarker {
+  readonly offset: number
+  /** By the clock of the broker that leads the partition. */
+  readonly timestampMs: number
+}
+
+/** The committed record at an offset; null where none is, or no longer. @throws KafkaAnswerError */
+export async function readRecordAt(
+  cluster: Cluster,
+  topic: string,
+  partition: number,
+  offset: number,
+): Promise<LogRecord | null> {
+  const fetched = await fetchAt(cluster, topic, partition, offset)
+  if (fetched === null || fetched.bytes === null) return null
+  const { bytes, aborted } = fetched
+  const cursor = new RecordCursor({ bytes, fromOffset: offset, aborted })
+  const [record] = await cursor.take(1)
+  return record?.offset === offset ? record : null
+}
+
+/**
+ * The commit marker of the record at an offset that a committed reader has read. Null when it was written in no
+ * transaction, or where the marker cannot be read: the log is gone, or a later transaction is still open before it.
+ * @throws KafkaAnswerError, SluiceError SLUICE_LOG_CORRUPT
+ */
+export async function readCommitMarker(
+  cluster: Cluster,
+  topic: string,
+  partition: number,
+  offset: number,
+): Promise<CommitMarker | null> {
+  const search = new MarkerSearch(offset)
+  for (let fetches = 0; fetches < FETCHES_MAX && !search.isDone; fetches += 1) {
+    const from = search.nextOffset
+    const fetched = await fetchAt(cluster, topic, partition, from)
+    if (fetched === null || fetched.bytes === null) return null
+    search.read(fetched.bytes)
+    if (search.nextOffset === from) return null
+  }
+  return search.marker
+}
+
+/** Goes through the batches of a partition from the one of a record on. */
+export class MarkerSearch {
+  readonly #offset: number
+  #producerId: bigint | null = null
+  #marker: CommitMarker | null = null
+  #isDone = false
+  nextOffset: number
+
+  constructor(offset: number) {
+    this.#offset = offset
+    this.nextOffset = offset
+  }
+
+  get isDone(): boolean {
+    return this.#isDone
+  }
+
+  /** Null until it is found, and when there is none. */
+  get marker(): CommitMarker | null {
+    return this.#marker
+  }
+
+  /** Reads whole batches, in order. @throws SluiceError SLUICE_LOG_CORRUPT */
+  read(bytes: Buffer): void {
+    let start = 0
+    while (!this.#isDone && isWholeBatchAt(bytes, start)) {
+      const baseOffset = readInt64(bytes, start + BATCH.baseOffset)
+      const end = checkedBatchEnd(bytes, start, baseOffset)
+      const lastOffset = baseOffset + bytes.readInt32BE(start + BATCH.lastOffsetDelta)
+      if (lastOffset >= this.nextOffset) {
+        this.#take(bytes, start, baseOffset)
+        this.nextOffset = lastOffset + 1
+      }
+      start = end
+    }
+  }
+
+  #take(bytes: Buffer, start: number, baseOffset: number): void {
+    const attributes = bytes.readInt16BE(start + BATCH.attributes)
+    const producerId = bytes.readBigInt64BE(start + BATCH.producerId)
+    if (this.#producerId === null) {
+      // The batch of the record itself; one that begins behind it has taken its place: the record is gone.
+      this.#isDone = baseOffset > this.#offset || (attributes & ATTRIBUTES.isTransactional) === 0
+      this.#producerId = producerId
+      return
+    }
+    // The record is committed, so the next control batch of its producer is the commit and no abort.
+    if ((attributes & ATTRIBUTES.isControl) === 0 || producerId !== this.#producerId) return
+    this.#isDone = true
+    this.#marker = {
+      offset: baseOffset,
+      timestampMs: readInt64(bytes, start + BATCH.maxTimestamp),
+    }
+  }
+}
+
+/** Null where the log has no such offset any more. */
+async function fetchAt(
+  cluster: Cluster,
+  topic: string,
+  partition: number,
+  offset: number,
+): Promise<FetchedPartition | null> {
+  const { topicId } = await cluster.topic(topic)
+  const leader = await cluster.leaderOf(topic, partition)
+  const { error, partitions } = await cluster.send(leader, 'control', FETCH, {
+    waitMsMax: 0,
+    bytesMax: BYTES_MAX,
+    topics: [{ topicId, partitions: [{ partition, offset, bytesMax: BYTES_MAX }] }],
+  })
+  const [fetched] = partitions
+  const failure = error === 'NONE' ? (fetched?.error ?? 'UNKNOWN_SERVER_ERROR') : error
+  if (failure === 'OFFSET_OUT_OF_RANGE') return null
+  if (failure !== 'NONE') throw new KafkaAnswerError('Fetch', failure, `${topic}/${partition}`)
+  return fetched ?? null
+}
