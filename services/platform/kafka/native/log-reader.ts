@@ -68,6 +68,8 @@ export class NativeLogReader implements LogReader {
   readonly #loops = new Map<number, Promise<void>>()
   readonly #topicIds = new Map<string, string>()
   #finding: Promise<void> | null = null
+  /** A partition may have no loop: leaders are looked up again when the look-up under way is done. */
+  #isWoken = false
   #isClosed = false
 
   constructor(options: NativeLogReaderOptions) {
@@ -115,29 +117,33 @@ export class NativeLogReader implements LogReader {
     await Promise.all([...this.#loops.values(), this.#finding])
   }
 
-  /** Starts the loop of every broker that leads a partition and has none. */
   #wake(): void {
+    this.#isWoken = true
     this.#finding ??= this.#startLoops().finally(() => {
       this.#finding = null
+      if (this.#isWoken && !this.#isClosed) this.#wake()
     })
   }
 
   async #startLoops(): Promise<void> {
     let retryMs = RETRY_MS_FIRST
-    for (;;) {
-      if (this.#isClosed) return
+    while (this.#isWoken && !this.#isClosed) {
+      this.#isWoken = false
       try {
-        // Partitions that are added while leaders are looked up are found in the next round.
-        const before = this.#partitions.size
-        for (const node of (await this.#byLeader()).keys()) {
-          if (!this.#loops.has(node)) this.#loops.set(node, this.#loop(node))
-        }
-        if (this.#partitions.size === before) return
+        this.#startMissing(await this.#byLeader())
       } catch (error) {
+        this.#isWoken = true
         this.#options.log.warn({ error }, 'Leaders of partitions cannot be found; trying again.')
         await sleepMs(retryMs)
         retryMs = Math.min(retryMs * 2, RETRY_MS_MAX)
       }
+    }
+  }
+
+  /** Starts the loop of every broker that leads a partition and has none. */
+  #startMissing(byLeader: ReadonlyMap<number, unknown>): void {
+    for (const node of byLeader.keys()) {
+      if (!this.#loops.has(node)) this.#loops.set(node, this.#loop(node))
     }
   }
 
@@ -166,9 +172,12 @@ export class NativeLogReader implements LogReader {
     while (!this.#isClosed) {
       const startMs = performance.now()
       try {
-        const led = (await this.#byLeader()).get(node) ?? []
+        const byLeader = await this.#byLeader()
+        // A partition may have moved to a broker that led none, while this one still leads others.
+        this.#startMissing(byLeader)
+        const led = byLeader.get(node)
+        if (led === undefined) break
         const wanted = led.filter(({ isPaused, isBusy }) => !isPaused && !isBusy)
-        if (led.length === 0) break
         if (wanted.length === 0) await sleepMs(FETCH_INTERVAL_MS)
         else await this.#fetch(node, wanted)
         retryMs = RETRY_MS_FIRST
