@@ -14,6 +14,7 @@ import type { Label, Transaction, Watermark } from '../core/transaction.ts'
 import { openKafka } from '../platform/kafka/kafka-client.ts'
 import type { KafkaConnection } from '../platform/kafka/kafka-connection.ts'
 import { explainKafka, kafkaRefusal } from '../platform/kafka/kafka-failure.ts'
+import { rememberingPartitioner, sendWhole } from '../platform/kafka/whole-send.ts'
 import type { ProducedEvent } from './watermarks.ts'
 
 /** Least time between the beginnings of two requests that are not full, as `linger.ms` of Kafka's own producer: each costs the broker the same. */
@@ -74,6 +75,7 @@ export async function openKafkaSink(options: KafkaSinkOptions): Promise<Sink> {
   const producer = connection(options, RETRIES_MAX).producer({
     idempotent: true,
     allowAutoTopicCreation: false,
+    createPartitioner: rememberingPartitioner,
     retry: retryLimits(RETRIES_MAX),
   })
   try {
@@ -184,7 +186,7 @@ class KafkaSink implements Sink {
       { topic: `${prefix}labels`, messages: labels },
       { topic: `${prefix}transactions`, messages: transactions },
     ].filter(({ messages }) => messages.length > 0)
-    await this.#producer.sendBatch({ acks: -1, topicMessages })
+    await sendWhole(this.#producer, topicMessages)
   }
 }
 

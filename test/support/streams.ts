@@ -9,6 +9,7 @@ import kafkajs, { type Admin, type Kafka, type Message, type Producer } from 'ka
 import { partitionOf } from '../../services/core/murmur2.ts'
 import { type Codecs, createCodecs } from '../../services/core/wire/codecs.ts'
 import { createTopics, deleteTopics, topicName } from '../../services/platform/kafka/topics.ts'
+import { rememberingPartitioner, sendWhole } from '../../services/platform/kafka/whole-send.ts'
 import { FileRegistry } from '../../services/platform/registry/file-registry.ts'
 import { withWatermarks, type ProducedEvent } from '../../services/producer/index.ts'
 import { simulate } from '../../tools/simulator/simulate.ts'
@@ -17,6 +18,8 @@ import type { SimulatorOptions } from '../../tools/simulator/options.ts'
 export const PARTITION_COUNT = 4
 const REQUEST_MESSAGES_MAX = 2_000
 const TOPICS_ATTEMPTS_MAX = 5
+/** Of a test's own cluster; the broker that tests share is alone. */
+const REPLICAS_MAX = 3
 /** One time stamp for all streams of a test file, so that equal input gives equal alerts. */
 const SENT_AT_MS = Date.now()
 /** A busy machine keeps a scorer from its heartbeats for a while; one that is out of its group for that looks like a fault. */
@@ -84,7 +87,11 @@ export async function openStream(
     retry: { initialRetryTime: 50, maxRetryTime: 1_000, retries: 10 },
   })
   const admin = kafka.admin()
-  const producer = kafka.producer({ idempotent: true, allowAutoTopicCreation: false })
+  const producer = kafka.producer({
+    idempotent: true,
+    allowAutoTopicCreation: false,
+    createPartitioner: rememberingPartitioner,
+  })
   await admin.connect()
   await producer.connect()
   closeWith(t, async () => {
@@ -94,7 +101,7 @@ export async function openStream(
     await admin.disconnect()
     await deleteKeys(redisUrl, streamId)
   })
-  await makeTopics(admin, prefix)
+  await makeTopics(admin, prefix, Math.min(brokers.length, REPLICAS_MAX))
   const codecs = createCodecs(await new FileRegistry().load())
   const sent: Sent[][] = Array.from({ length: PARTITION_COUNT }, () => [])
   const sentLabels = new Array<number>(PARTITION_COUNT).fill(0)
@@ -192,7 +199,7 @@ async function sendEvents(
   }
   for (const topic of ['labels', 'transactions'] as const) {
     if (messages[topic].length === 0) continue
-    await producer.send({ topic: topicName(prefix, topic), messages: messages[topic] })
+    await sendWhole(producer, [{ topic: topicName(prefix, topic), messages: messages[topic] }])
   }
 }
 
@@ -201,10 +208,10 @@ function noteLabels(sentLabels: number[], partition: number, count: number): voi
 }
 
 /** Makes the topics. A broker may not know a topic yet that it has just made; then they are asked for again. */
-async function makeTopics(admin: Admin, prefix: string): Promise<void> {
+async function makeTopics(admin: Admin, prefix: string, replicationFactor: number): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      await createTopics(admin, prefix, { partitionCount: PARTITION_COUNT, replicationFactor: 1 })
+      await createTopics(admin, prefix, { partitionCount: PARTITION_COUNT, replicationFactor })
       return
     } catch (error) {
       const isNotYetKnown = (error as { type?: string }).type === 'UNKNOWN_TOPIC_OR_PARTITION'

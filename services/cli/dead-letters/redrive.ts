@@ -10,6 +10,7 @@ import { REDRIVEN_FROM_HEADER, formatPosition } from '../../core/redrive.ts'
 import type { RejectReason } from '../../core/dead-letters.ts'
 import type { DeadLetter } from '../../core/wire/records.ts'
 import { topicName } from '../../platform/kafka/topics.ts'
+import { rememberingPartitioner, sendWhole } from '../../platform/kafka/whole-send.ts'
 import { tableLine, tableLines } from '../table.ts'
 import {
   type LetterFilter,
@@ -398,6 +399,7 @@ export async function openRedriveSender(
     idempotent: true,
     maxInFlightRequests: 1,
     allowAutoTopicCreation: false,
+    createPartitioner: rememberingPartitioner,
     retry: RETRY,
   })
   await producer.connect()
@@ -409,7 +411,7 @@ export async function openRedriveSender(
       try {
         transaction = begun ?? (await producer.transaction())
         begun = null
-        const written = await transaction.send({ topic, messages: [...messages], acks: -1 })
+        const written = await sendWhole(transaction, [{ topic, messages: [...messages] }])
         await allFinalisedBefore(admin, topic, written)
         await transaction.commit()
       } catch (error) {

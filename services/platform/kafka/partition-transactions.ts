@@ -8,6 +8,7 @@ import { coordinatorRefusal } from './coordinator-refusal.ts'
 import { rememberCoordinators } from './remembered-coordinators.ts'
 import type { InputOffset } from './log-client.ts'
 import { sendOffsets } from './transaction-offsets.ts'
+import { rememberingPartitioner, sendWhole } from './whole-send.ts'
 
 const TRANSACTION_TIMEOUT_MS = 30_000
 /** CONCURRENT_TRANSACTIONS right after a commit is normal; kafkajs' own first wait would be 300 ms. */
@@ -41,6 +42,7 @@ export async function openPartitionTransactions(
     idempotent: true,
     maxInFlightRequests: 1,
     allowAutoTopicCreation: false,
+    createPartitioner: rememberingPartitioner,
     retry: RETRY,
   })
   await producer.connect()
@@ -79,7 +81,7 @@ async function commitOnce(
   messages: readonly TopicMessages[],
   offsets: readonly InputOffset[],
 ): Promise<void> {
-  if (messages.length > 0) await transaction.sendBatch({ topicMessages: [...messages], acks: -1 })
+  if (messages.length > 0) await sendWhole(transaction, messages)
   if (offsets.length > 0) await sendOffsets(transaction, groupId, offsets)
   await transaction.commit()
 }
