@@ -85,7 +85,8 @@ export class Outputs {
         end(
           new Error(
             `Still waiting for ${what}: answered up to ${this.nextOffsets.join(', ')} ` +
-              `of ${sent.join(', ')} after ${this.blocks.length} blocks.`,
+              `of ${sent.join(', ')}, labels up to ${this.labelNextOffsets.join(', ')} of ` +
+              `${this.#stream.sentLabels.join(', ')} after ${this.blocks.length} blocks.`,
           ),
         )
       }, SILENCE_MS_MAX)
