@@ -5,8 +5,9 @@
 // reached when it is reached, a rebalance goes on where it was, and nothing is delivered twice.
 
 import { randomUUID } from 'node:crypto'
-import type { Admin, Consumer, Kafka, KafkaMessage } from 'kafkajs'
+import type { Admin, Batch, Consumer, Kafka, KafkaMessage } from 'kafkajs'
 import { SluiceError } from '../../core/errors.ts'
+import { within } from '../within.ts'
 import { registerCompressionCodecs } from './compression.ts'
 import { coordinatorRefusal } from './coordinator-refusal.ts'
 import { openKafka } from './kafka-client.ts'
@@ -17,6 +18,8 @@ import { readLogEnds, type LogEnds } from './log-ends.ts'
 /** How long a fetch may wait for messages; new ones end the wait at once. */
 const FETCH_WAIT_MS = 100
 const CONNECTION_TIMEOUT_MS = 3_000
+/** kafkajs ends its tries first, which takes half a minute while brokers are away; what is left behind expires. */
+const END_MS_MAX = 2_000
 const RETRY = { initialRetryTime: 50, maxRetryTime: 1_000, retries: 8 } as const
 
 /** What one call gets: committed messages of one partition, in offset order. */
@@ -99,9 +102,18 @@ async function withReader(
     await use(new Reader(kafka, groupId, places, options, onCommitted))
   } finally {
     // A group that cannot be deleted now expires by itself; the outcome of the reading counts.
-    await admin.deleteGroups([groupId]).catch(() => undefined)
-    await admin.disconnect().catch(() => undefined)
+    await ended(
+      admin
+        .deleteGroups([groupId])
+        .catch(() => undefined)
+        .then(() => admin.disconnect()),
+    )
   }
+}
+
+/** Waits for END_MS_MAX at the most, and for no failure. */
+async function ended(work: Promise<unknown>): Promise<void> {
+  await within(END_MS_MAX, work).catch(() => undefined)
 }
 
 interface Place {
@@ -134,6 +146,9 @@ class Reader {
   readonly #options: CommittedReaderOptions
   readonly #onCommitted: OnCommitted
   #hasFailed = false
+  #isEnded = false
+  /** The call under way: it is waited for however long it takes. */
+  #delivering: Promise<void> = Promise.resolve()
 
   constructor(
     kafka: Kafka,
@@ -181,6 +196,7 @@ class Reader {
       }
     })
     consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
+      if (this.#isEnded) return
       const next = Number(payload.lastOffset) + 1
       this.#advance(payload.topic, payload.partition, next)
       this.#options.onAdvance?.(payload.topic, payload.partition, next)
@@ -195,7 +211,8 @@ class Reader {
           const { batch } = payload
           if (payload.isStale()) return
           try {
-            await this.#deliver(batch.topic, batch.partition, batch.messages, () => payload.pause())
+            this.#delivering = this.#deliver(batch, () => payload.pause())
+            await this.#delivering
           } catch (error) {
             this.#hasFailed = true
             ending.reject(error)
@@ -206,17 +223,17 @@ class Reader {
       await ending.promise
     } finally {
       signal?.removeEventListener('abort', stop)
-      await consumer.disconnect()
+      this.#isEnded = true
+      await this.#delivering.catch(() => undefined)
+      await ended(consumer.disconnect())
     }
   }
 
   async #deliver(
-    topic: string,
-    partition: number,
-    fetched: readonly KafkaMessage[],
+    { topic, partition, messages: fetched }: Batch,
     pause: PausePartition,
   ): Promise<void> {
-    if (this.#hasFailed) return
+    if (this.#hasFailed || this.#isEnded) return
     const next = this.#places.get(placeKey(topic, partition))?.next ?? 0
     const messages = fetched.filter(({ offset }) => Number(offset) >= next)
     if (messages.length > 0) await this.#onCommitted({ topic, partition, messages }, pause)

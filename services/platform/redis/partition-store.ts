@@ -29,7 +29,7 @@ import { bareCause, explainRedis, redisRefusal } from './redis-failure.ts'
 import { parseServerInfo, serverFault, type RedisServerInfo } from './server-info.ts'
 import { StateCodec } from './state-codec.ts'
 import { ValueCache } from './value-cache.ts'
-import { within } from './within.ts'
+import { within } from '../within.ts'
 
 /** A connection on which nothing comes back for this long is given up and opened anew. */
 export const SILENCE_MS_MAX = 5_000

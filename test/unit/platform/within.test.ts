@@ -1,6 +1,6 @@
 import { rejects, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import { within } from '../../../../services/platform/redis/within.ts'
+import { within } from '../../../services/platform/within.ts'
 
 function beBusyMs(spanMs: number): void {
   const endMs = performance.now() + spanMs
