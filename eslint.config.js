@@ -3,7 +3,7 @@ import tseslint from 'typescript-eslint'
 const safeCalls = [{ from: 'package', package: 'node:test', name: ['test', 'describe', 'it'] }]
 
 export default tseslint.config(
-  { ignores: ['dist', '.sluice', 'node_modules'] },
+  { ignores: ['dist', '.sluice', 'node_modules', 'services/platform/compiled-net/kernel'] },
   {
     files: ['services/**/*.ts', 'tools/**/*.ts', 'test/**/*.ts'],
     extends: [...tseslint.configs.strictTypeChecked],

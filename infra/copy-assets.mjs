@@ -6,7 +6,7 @@
 import { cpSync, existsSync, readdirSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 
-const ASSET = /\.(lua|json)$/
+const ASSET = /\.(lua|json|wasm)$/
 
 const root = resolve(import.meta.dirname, '..')
 const out = resolve(process.argv[2] ?? join(root, 'dist'))

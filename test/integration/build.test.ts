@@ -127,7 +127,7 @@ describe('the build', () => {
         SLUICE_TOPIC_PREFIX: topicPrefix,
         SLUICE_GROUP_ID: `${topicPrefix}scorer`,
         SLUICE_METRICS_PORT: '0',
-        SLUICE_BACKEND: 'wasm',
+        SLUICE_BACKEND: 'compiled',
         SLUICE_LOG_LEVEL: 'error',
       },
     })

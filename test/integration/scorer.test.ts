@@ -151,7 +151,7 @@ test('the scorer reports its work on its pages', async (t) => {
   for (const { name } of documented) ok(body.includes(`# TYPE ${name} `), `${name} is missing`)
   strictEqual(await scorer.metric('sluice_alerts_total'), outputs.alerts.length)
   strictEqual(await scorer.metric('sluice_partitions_assigned'), 4)
-  strictEqual(await scorer.metric('sluice_scoring_backend_info', 'backend="wasm"'), 1)
+  strictEqual(await scorer.metric('sluice_scoring_backend_info', 'backend="compiled"'), 1)
   strictEqual(await scorer.metric('sluice_event_to_alert_seconds_count'), outputs.alerts.length)
   for (const stage of ['decode', 'read', 'features', 'score', 'write', 'commit', 'total']) {
     const count = await scorer.metric('sluice_stage_duration_seconds_count', `stage="${stage}"`)

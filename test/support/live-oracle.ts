@@ -184,7 +184,7 @@ export async function wrongAnswers(
   const config = loadScorerConfig(stream.environment({ SLUICE_MODE: mode, ...environment }))
   const model = await openScoringModel({
     folder: config.modelFolder ?? RELEASED_MODEL,
-    backend: 'wasm',
+    backend: 'compiled',
     ratesDigest: DEFAULT_RATES.digest,
   })
   const policy = policyOf(config, null, model)

@@ -97,7 +97,7 @@ export class SecureStage {
       // Each run has a stream of its own: state is missing, so the log is read again outside the group.
       SLUICE_STREAM_ID: `secure-${randomUUID().slice(0, 8)}`,
       SLUICE_METRICS_PORT: '0',
-      SLUICE_BACKEND: 'wasm',
+      SLUICE_BACKEND: 'compiled',
       SLUICE_MODE: 'enforce',
       SLUICE_LOG_LEVEL: 'silent',
     }

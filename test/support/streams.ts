@@ -143,7 +143,7 @@ export async function openStream(
       SLUICE_STREAM_ID: streamId,
       SLUICE_METRICS_PORT: '0',
       ...SESSION,
-      SLUICE_BACKEND: 'wasm',
+      SLUICE_BACKEND: 'compiled',
       ...more,
     }),
     patientEnvironment: (more = {}) => stream.environment({ ...PATIENCE, ...more }),

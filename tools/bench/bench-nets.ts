@@ -6,7 +6,7 @@ import { SEQUENCE_LENGTH } from '../../services/core/features/engine/card-sequen
 import { FEATURE_COUNT } from '../../services/core/features/catalogue/feature-list.ts'
 import type { Backend } from '../../services/core/scoring/scoring-model.ts'
 import { openDenseNet, type NetFiles } from '../../services/platform/tensorflow/dense-net.ts'
-import { openBackend } from '../../services/platform/tensorflow/load-tensorflow.ts'
+import { BackendProblem, openBackend } from '../../services/platform/tensorflow/load-tensorflow.ts'
 import { openScoringModel } from '../../services/platform/tensorflow/scoring-model.ts'
 import { repositoryRoot } from '../../services/cli/command.ts'
 import { simulatedRows } from './scoring-bench.ts'
@@ -88,6 +88,7 @@ export function denseNet(widths: readonly number[], rowCount: number): BenchNet 
   return {
     name: `dense ${widths.join('-')}`,
     async open(backend) {
+      if (backend === 'compiled') throw new BackendProblem(null, 'it scores whole models only')
       const open = await openBackend(backend)
       const net = await openDenseNet(open, denseFiles(widths), inputCount)
       const outputs = new Float32Array(rowCount)

@@ -5,6 +5,7 @@ import { statfs } from 'node:fs/promises'
 import { freemem } from 'node:os'
 import { join } from 'node:path'
 import { BACKENDS } from '../../services/core/scoring/scoring-model.ts'
+import { loadKernel } from '../../services/platform/compiled-net/compiled-scorer.ts'
 import { BackendProblem, openBackend } from '../../services/platform/tensorflow/load-tensorflow.ts'
 import { dockerEngineVersion } from '../servers/compose.ts'
 import { hasJars } from '../servers/local-kafka.ts'
@@ -184,6 +185,10 @@ export interface BackendProbe {
 const DEFAULT_BACKEND_PROBES: readonly BackendProbe[] = BACKENDS.map((name) => ({
   name,
   probe: async () => {
+    if (name === 'compiled') {
+      await loadKernel()
+      return 'computes (CPU, WebAssembly with SIMD)'
+    }
     const { detail } = await openBackend(name)
     return `computes (${detail})`
   },

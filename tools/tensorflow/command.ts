@@ -26,7 +26,7 @@ Examples:
   $ sluice tensorflow install --gpu --dir /data/tensorflow
   $ sluice tensorflow install --webgpu
 
-Sluice works without it and then scores with wasm. Packages are installed in .sluice/ and used from the next
+Sluice works without it and then scores with compiled nets or wasm. Packages are installed in .sluice/ and used from the next
 command on; delete .sluice/tensorflow or .sluice/webgpu to uninstall them.`
 
 /** Adds the command to the program. */

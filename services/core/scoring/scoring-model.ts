@@ -3,8 +3,12 @@
 
 import type { TrainingDistribution } from './training-distribution.ts'
 
-/** Backends that compute scores, in order of preference when measured equal. */
-export const BACKENDS = ['tensorflow', 'webgpu', 'wasm', 'cpu'] as const
+/** Backends of TensorFlow. */
+export const TENSORFLOW_BACKENDS = ['tensorflow', 'webgpu', 'wasm', 'cpu'] as const
+export type TensorFlowBackend = (typeof TENSORFLOW_BACKENDS)[number]
+
+/** Backends that compute scores, in order of preference when measured equal. `compiled`: docs/adr/0037. */
+export const BACKENDS = ['compiled', ...TENSORFLOW_BACKENDS] as const
 export type Backend = (typeof BACKENDS)[number]
 
 /** Threads that compute scores: the thread that does everything else, or one of their own. */
@@ -18,6 +22,7 @@ export const REFUSAL_REASONS = [
   'wrong_result',
   'run_failed',
   'golden_mismatch',
+  'tensorflow_mismatch',
   'batch_dependent',
 ] as const
 export type RefusalReason = (typeof REFUSAL_REASONS)[number]

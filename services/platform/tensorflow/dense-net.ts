@@ -55,6 +55,18 @@ export async function loadLayersModel(tf: TensorFlow, files: NetFiles): Promise<
   })
 }
 
+/** Reads the weights of a net. @throws SluiceError SLUICE_MODEL_CORRUPT as openDenseNet does */
+export async function readLayers(
+  { tf }: Pick<OpenBackend, 'tf'>,
+  files: NetFiles,
+  inputCount: number,
+): Promise<readonly LayerWeights[]> {
+  const layers = await loadLayers(tf, files, inputCount)
+  const weights = layers.map(weightsOf)
+  disposeLayers(layers)
+  return weights
+}
+
 async function loadLayers(
   tf: TensorFlow,
   files: NetFiles,
@@ -123,6 +135,29 @@ export interface FusedLayer {
   readonly kernel: Tensor2D
   readonly bias: Tensor1D
   readonly activation: Activation
+}
+
+/** A dense layer as numbers. */
+export interface LayerWeights {
+  readonly inputs: number
+  readonly units: number
+  /** `units` weights for each input. */
+  readonly kernel: Float32Array
+  /** One for each unit. */
+  readonly bias: Float32Array
+  readonly activation: Activation
+}
+
+/** The numbers of a layer, for computing without tensors. */
+export function weightsOf({ kernel, bias, activation }: FusedLayer): LayerWeights {
+  const [inputs, units] = kernel.shape
+  return {
+    inputs,
+    units,
+    kernel: kernel.dataSync<'float32'>().slice(),
+    bias: bias.dataSync<'float32'>().slice(),
+    activation,
+  }
 }
 
 /** Runs the layers in order; for use within `tidy`. */

@@ -1,7 +1,7 @@
 // Loads TensorFlow.js and its backends. Native TensorFlow and WebGPU are optional: their packages are absent unless
 // someone installed them, and after any failure to load them another backend computes.
 
-import type { Backend } from '../../core/scoring/scoring-model.ts'
+import type { TensorFlowBackend } from '../../core/scoring/scoring-model.ts'
 import { openNative } from './native-backend.ts'
 import {
   BackendProblem,
@@ -18,13 +18,13 @@ export { BackendProblem, useBackend, type OpenBackend, type TensorFlow } from '.
 const RUN_ROWS_MAX = 4_096
 
 /** Starts a backend and lets it compute once. @throws BackendProblem with the reason why it cannot be used. */
-export async function openBackend(backend: Backend): Promise<OpenBackend> {
+export async function openBackend(backend: TensorFlowBackend): Promise<OpenBackend> {
   const open = await OPENERS[backend]()
   await checkHealth(open.tf, backend)
   return open
 }
 
-const OPENERS: Readonly<Record<Backend, () => Promise<OpenBackend>>> = {
+const OPENERS: Readonly<Record<TensorFlowBackend, () => Promise<OpenBackend>>> = {
   tensorflow: openNative,
   webgpu: openWebGpu,
   async wasm() {
@@ -77,7 +77,7 @@ function skipAdvertisement(tf: TensorFlow): void {
 }
 
 /** Computes a sigmoid, which is where a GPU without its compiler fails although it is reported to be in use. */
-async function checkHealth(tf: TensorFlow, backend: Backend): Promise<void> {
+async function checkHealth(tf: TensorFlow, backend: TensorFlowBackend): Promise<void> {
   const values = tf.tidy(() => tf.sigmoid(tf.tensor1d([0])))
   const [half] = await values.data()
   values.dispose()

@@ -6,7 +6,7 @@ import { createRequire } from 'node:module'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { Backend, RefusalReason } from '../../core/scoring/scoring-model.ts'
+import type { RefusalReason, TensorFlowBackend } from '../../core/scoring/scoring-model.ts'
 import { repositoryRoot } from '../repository-root.ts'
 
 export type TensorFlow = typeof import('@tensorflow/tfjs')
@@ -39,7 +39,7 @@ function load(packageName: string): unknown {
 
 /** A backend that has started and computes. */
 export interface OpenBackend {
-  readonly backend: Backend
+  readonly backend: TensorFlowBackend
   readonly tf: TensorFlow
   /** Device and library, in words. */
   readonly detail: string
@@ -73,7 +73,7 @@ export function useBackend({ tf, backend }: OpenBackend): void {
 }
 
 /** Starts a backend. @throws BackendProblem `start_failed` */
-export async function startBackend(tf: TensorFlow, backend: Backend): Promise<void> {
+export async function startBackend(tf: TensorFlow, backend: TensorFlowBackend): Promise<void> {
   let isStarted = false
   let why = ''
   try {

@@ -16,6 +16,8 @@ import {
 } from '../../core/scoring/scoring-model.ts'
 import type { Logger } from '../log.ts'
 import { readModelFolder, type ModelFolder } from './model-folder.ts'
+import { openCompiledScorer } from '../compiled-net/compiled-scorer.ts'
+import { differsFromTensorFlow } from '../compiled-net/compare-scores.ts'
 import { type RowScorer, openRowScorer } from './row-scorer.ts'
 import { openThreadedScorer } from './threaded-model.ts'
 import { SEQUENCE_LENGTH } from '../../core/features/engine/card-sequence.ts'
@@ -184,11 +186,15 @@ export async function tryBackend(
 ): Promise<Candidate> {
   let scorer: RowScorer | null = null
   try {
+    if (name === 'compiled') {
+      const tensorFlow = await openReference()
+      scorer = await openCompiledScorer(tensorFlow, model)
+      const differs = await differsFromTensorFlow(tensorFlow, scorer, model)
+      return await judge(COMPILED, scorer, model, { ...options, differs })
+    }
     const open = await openBackend(name)
     scorer = await openRowScorer(open, model)
-    const candidate = await judge(open, scorer, model, options)
-    if (candidate.scorer === null) scorer.close()
-    return candidate
+    return await judge(open, scorer, model, { ...options, differs: null })
   } catch (error) {
     scorer?.close()
     // A damaged model is not the fault of the backend.
@@ -202,11 +208,36 @@ export async function tryBackend(
   }
 }
 
+const COMPILED = {
+  backend: 'compiled',
+  detail: 'CPU, tables in WebAssembly with SIMD',
+  isOnGpu: false,
+} as const
+
+/** The TensorFlow against which compiled nets are checked. */
+async function openReference(): Promise<OpenBackend> {
+  try {
+    return await openBackend('wasm')
+  } catch {
+    return openBackend('cpu')
+  }
+}
+
+/** `differs` says how the scores differ from TensorFlow's; null where they do not, or are TensorFlow's. */
+type JudgeOptions = TrialOptions & { readonly differs: string | null }
+
+/** Closes the scorer unless it can be used. */
 async function judge(
-  { backend, detail, isOnGpu }: OpenBackend,
+  {
+    backend,
+    detail,
+    isOnGpu,
+  }: Pick<OpenBackend, 'detail' | 'isOnGpu'> & {
+    readonly backend: Backend
+  },
   scorer: RowScorer,
   { golden, target }: ModelFolder,
-  { mustHaveSameBits }: TrialOptions,
+  { mustHaveSameBits, differs }: JudgeOptions,
 ): Promise<Candidate> {
   const found = await scorer.score(golden.rows, golden.rowCount)
   const goldenErrorMax = Math.max(
@@ -216,12 +247,14 @@ async function judge(
   const wrong = (refusal: RefusalReason, why: string, hasSameBits: boolean | null): Candidate => {
     const seen = { detail: `${detail}; ${why}`, goldenErrorMax, hasSameBits }
     const trial = { backend, result: 'wrong', refusal, ...seen, batchMicroseconds: null } as const
+    scorer.close()
     return { trial, scorer: null, isOnGpu: false }
   }
   if (goldenErrorMax > GOLDEN_TOLERANCE) {
     const why = `golden scores differ by ${goldenErrorMax.toExponential(1)}`
     return wrong('golden_mismatch', why, null)
   }
+  if (differs !== null) return wrong('tensorflow_mismatch', differs, null)
   const rows = repeated(golden.rows, FEATURE_COUNT)
   const hasSameBits =
     (await scoresAlike((start, end) => scorer.score(rowsOf(rows, start, end), end - start))) &&

@@ -11,6 +11,8 @@ import {
   runLayers,
   type Activation,
   type FusedLayer,
+  type LayerWeights,
+  weightsOf,
   paddedRows,
   takeValues,
   type NetFiles,
@@ -37,6 +39,15 @@ export interface SequenceNet {
   close(): void
 }
 
+type TargetShape = Pick<TargetManifest, 'members' | 'eventUnits' | 'hiddenUnits'>
+
+interface SequenceInputs {
+  /** Inputs of a row of features. */
+  readonly inputCount: number
+  /** Inputs of one earlier payment. */
+  readonly eventInputs: number
+}
+
 interface Member {
   readonly event: readonly FusedLayer[]
   /** The last layer gives the logit. */
@@ -47,22 +58,13 @@ interface Member {
 export async function openSequenceNet(
   backend: OpenBackend,
   files: NetFiles,
-  shape: Pick<TargetManifest, 'members' | 'eventUnits' | 'hiddenUnits'>,
+  shape: TargetShape,
   inputCount: number,
   eventInputs: number,
 ): Promise<SequenceNet> {
   useBackend(backend)
   const { tf } = backend
-  const model = await loadLayersModel(tf, files)
-  const members: Member[] = []
-  try {
-    for (let member = 1; member <= shape.members; member += 1) {
-      members.push(memberOf(model, member, shape, inputCount, eventInputs))
-    }
-  } finally {
-    // The net holds clones; the model's own weights are freed in every case.
-    model.dispose()
-  }
+  const members = await loadMembers(backend, files, shape, { inputCount, eventInputs })
   const runRowsMax = paddedRows(backend, RUN_ROWS)
   const features = new Float32Array(runRowsMax * inputCount)
   const eventLength = SEQUENCE_EVENTS * eventInputs
@@ -106,6 +108,45 @@ export async function openSequenceNet(
         disposeLayers([...event, ...dense])
       }
     },
+  }
+}
+
+/** The nets of a committee as numbers. */
+export interface MemberWeights {
+  readonly event: readonly LayerWeights[]
+  readonly dense: readonly LayerWeights[]
+}
+
+/** Reads the weights of a committee. @throws SluiceError SLUICE_MODEL_CORRUPT as openSequenceNet does */
+export async function readMembers(
+  backend: OpenBackend,
+  files: NetFiles,
+  shape: TargetShape,
+  inputs: SequenceInputs,
+): Promise<readonly MemberWeights[]> {
+  useBackend(backend)
+  const members = await loadMembers(backend, files, shape, inputs)
+  return members.map(({ event, dense }) => {
+    const weights = { event: event.map(weightsOf), dense: dense.map(weightsOf) }
+    disposeLayers([...event, ...dense])
+    return weights
+  })
+}
+
+async function loadMembers(
+  { tf }: OpenBackend,
+  files: NetFiles,
+  shape: TargetShape,
+  { inputCount, eventInputs }: SequenceInputs,
+): Promise<readonly Member[]> {
+  const model = await loadLayersModel(tf, files)
+  try {
+    return Array.from({ length: shape.members }, (_, index) =>
+      memberOf(model, index + 1, shape, inputCount, eventInputs),
+    )
+  } finally {
+    // The net holds clones; the model's own weights are freed in every case.
+    model.dispose()
   }
 }
 

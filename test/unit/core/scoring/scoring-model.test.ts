@@ -29,10 +29,17 @@ test('a backend other than the expected one is a fallback, and only then', () =>
   const judged = (backend: Backend, isOnGpu: boolean) =>
     EXPECTATIONS.filter((expected) => isFallback(expected, { backend, isOnGpu, trials: [] }))
   const gpus = ['gpu', 'tensorflow-gpu']
-  deepStrictEqual(judged('wasm', false), [...gpus, 'tensorflow', 'webgpu', 'cpu'])
-  deepStrictEqual(judged('tensorflow', false), [...gpus, 'webgpu', 'wasm', 'cpu'])
-  deepStrictEqual(judged('tensorflow', true), ['webgpu', 'wasm', 'cpu'])
-  deepStrictEqual(judged('webgpu', true), ['tensorflow-gpu', 'tensorflow', 'wasm', 'cpu'])
+  deepStrictEqual(judged('compiled', false), [...gpus, 'tensorflow', 'webgpu', 'wasm', 'cpu'])
+  deepStrictEqual(judged('wasm', false), [...gpus, 'compiled', 'tensorflow', 'webgpu', 'cpu'])
+  deepStrictEqual(judged('tensorflow', false), [...gpus, 'compiled', 'webgpu', 'wasm', 'cpu'])
+  deepStrictEqual(judged('tensorflow', true), ['compiled', 'webgpu', 'wasm', 'cpu'])
+  deepStrictEqual(judged('webgpu', true), [
+    'tensorflow-gpu',
+    'compiled',
+    'tensorflow',
+    'wasm',
+    'cpu',
+  ])
 })
 
 test('WebGPU on a software adapter does not count as a GPU', () => {

@@ -36,7 +36,7 @@ const TRANSACTIONS = 6_000
 const BATCH = 500
 const FRAUD_SHARE = 0.05
 
-const model = await openScoringModel({ folder: RELEASED_MODEL, backend: 'wasm' })
+const model = await openScoringModel({ folder: RELEASED_MODEL, backend: 'compiled' })
 after(() => {
   model.close()
 })
