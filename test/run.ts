@@ -4,7 +4,8 @@
 // without files, a file without tests and a run without tests all fail. Suites that need servers get them, by
 // addresses in the environment.
 
-import { readdirSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -40,6 +41,9 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   })
 }
 
+// Hundreds of processes load the same files: each is parsed once for a whole run, not once for each process.
+const compileCache = mkdtempSync(join(tmpdir(), 'sluice-compile-cache-'))
+process.env['NODE_COMPILE_CACHE'] ??= compileCache
 let stack: TestStack | null = null
 let build: ServicesBuild | null = null
 try {
@@ -69,6 +73,7 @@ try {
 } finally {
   await stack?.stop()
   build?.remove()
+  rmSync(compileCache, { recursive: true, force: true })
   if (stack !== null) process.stderr.write(`sluice: ${providerNote(stack)}\n`)
 }
 if (interrupted.signal.aborted) process.exitCode = 130

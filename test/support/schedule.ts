@@ -13,7 +13,7 @@ export interface Group {
 
 /** Suites whose files mostly wait: for sessions that end, for groups that deal out partitions, for servers that start. */
 const WAITING_SUITES: readonly string[] = ['integration', 'integrity']
-const WAITING_AT_ONCE = 3
+const WAITING_AT_ONCE = 4
 /** Suites whose files watch times that a busy machine would stretch. */
 const WATCHING_SUITES: readonly string[] = ['observability', 'bench']
 const WATCHING_AT_ONCE = 2
@@ -26,13 +26,28 @@ export const ALONE: Readonly<Record<string, string>> = {
 /** Long files, the longest first: begun last, one of them would run on when all others are done. */
 export const LONG: readonly string[] = [
   'integrity/kills.test.ts',
-  'integrity/state-loss.test.ts',
+  'integrity/lake.test.ts',
+  'integration/secure-decisions.test.ts',
+  'integration/secure-acting.test.ts',
   'integration/models.test.ts',
-  'integration/dead-letters.test.ts',
-  'integration/policies.test.ts',
-  'integration/provision.test.ts',
+  'integrity/broker-kills.test.ts',
   'integration/image.test.ts',
-  'integration/demo.test.ts',
+  'integrity/state-loss.test.ts',
+  'integrity/rebalance.test.ts',
+  'integrity/order.test.ts',
+  'integrity/redis-loss.test.ts',
+  'integration/provision.test.ts',
+  'integration/offset-lost.test.ts',
+  'integrity/late-messages.test.ts',
+  'integrity/offline-features.test.ts',
+  'integrity/leases.test.ts',
+  'integrity/train-kill.test.ts',
+  'integration/secure-connections.test.ts',
+  'integration/dead-letters.test.ts',
+  'integration/replay.test.ts',
+  'integrity/bounds.test.ts',
+  'integrity/replay.test.ts',
+  'integration/policy-promotion.test.ts',
   'observability/alerts.test.ts',
   'unit/infra/prometheus-rules.test.ts',
   'unit/trainer/trainer-choices.test.ts',
