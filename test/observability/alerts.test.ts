@@ -52,6 +52,8 @@ const RATE_INTERVAL_S = 4
 /** Shorter than the silence after which a connection is given up, and long enough for an alert. */
 const HELD_MS = 4_000
 const RANGE_S = 60
+/** Two faults at a time. */
+const OPTIONS = { timeout: 840_000, concurrency: 2 }
 
 /** Queries without a value in the last half minute. Annotations show changes, and nothing has changed. */
 async function emptyQueries(
@@ -80,7 +82,7 @@ function metricNamesIn(expression: string): readonly string[] {
   return withoutLabels.match(/\b(?:sluice|nodejs|process)_[a-z0-9_]+/g) ?? []
 }
 
-test('a system under load: dashboards, rules and faults', { timeout: 840_000 }, async (t) => {
+test('a system under load: dashboards, rules and faults', OPTIONS, async (t) => {
   const system = await openObservedSystem(t)
   const { stream, proxy, prometheus } = system
   const watch = watchAlerts(system)
@@ -159,66 +161,73 @@ test('a system under load: dashboards, rules and faults', { timeout: 840_000 }, 
   // It recomputes everything, which the faults that follow need not wait for.
   await skewMeter.end('SIGTERM')
 
-  await t.test('no enforcer, watch, queue, forwarder or lake writer', () =>
-    breakActing(t, system, acting, target.url, watch),
-  )
+  const breakFollowers = async (): Promise<void> => {
+    await t.test('no enforcer, watch, queue, forwarder or lake writer', () =>
+      breakActing(t, system, acting, target.url, watch),
+    )
 
-  await t.test('a model missing from every store', async () => {
-    await system.wantModels(activated(system.healthyDeployment, 'f'.repeat(64)))
-    await fires('SluiceModelRefused')
-    await system.wantModels(system.healthyDeployment)
-    await clears('SluiceModelRefused')
-  })
+    await t.test('a target that is away, refuses what it gets, or is late', () =>
+      breakTarget(t, system, target, watch),
+    )
 
-  await t.test('policies that are missing or fail', () => breakPolicies(system, fires, clears))
+    await t.test('a stopped subscriber', async () => {
+      await subscriber.end('SIGTERM')
+      await fires('SluiceSubscriberNotFollowing')
+      subscriber = await system.startSubscriber()
+      await clears('SluiceSubscriberNotFollowing')
+    })
+  }
 
-  await t.test('messages that cannot be decided', async () => {
-    const broken = Array.from({ length: 10 }, () => ({ value: Buffer.from('not framed') }))
-    const run = { isDone: false }
-    const sending = (async () => {
-      while (!run.isDone) {
-        await stream.sendRaw('transactions', 0, broken)
-        await hasValue(system, 'up') // paces the sending
-      }
-    })()
-    await fires('SluiceDeadLetters', 'SluiceDeadLettersMany')
-    run.isDone = true
-    await sending
-    await clears('SluiceDeadLettersMany', 'SluiceDeadLetters')
-  })
+  const breakScorers = async (): Promise<void> => {
+    await t.test('a model missing from every store', async () => {
+      await system.wantModels(activated(system.healthyDeployment, 'f'.repeat(64)))
+      await fires('SluiceModelRefused')
+      await system.wantModels(system.healthyDeployment)
+      await clears('SluiceModelRefused')
+    })
 
-  await t.test('a target that is away, refuses what it gets, or is late', () =>
-    breakTarget(t, system, target, watch),
-  )
+    await t.test('policies that are missing or fail', () => breakPolicies(system, fires, clears))
 
-  await t.test('a stopped subscriber', async () => {
-    await subscriber.end('SIGTERM')
-    await fires('SluiceSubscriberNotFollowing')
-    subscriber = await system.startSubscriber()
-    await clears('SluiceSubscriberNotFollowing')
-  })
+    await t.test('messages that cannot be decided', async () => {
+      const broken = Array.from({ length: 10 }, () => ({ value: Buffer.from('not framed') }))
+      const run = { isDone: false }
+      const sending = (async () => {
+        while (!run.isDone) {
+          await stream.sendRaw('transactions', 0, broken)
+          await hasValue(system, 'up') // paces the sending
+        }
+      })()
+      await fires('SluiceDeadLetters', 'SluiceDeadLettersMany')
+      run.isDone = true
+      await sending
+      await clears('SluiceDeadLettersMany', 'SluiceDeadLetters')
+    })
 
-  await t.test('a write of a replaced owner, and the partition it leaves behind', async () => {
-    const redis = new Redis(stream.redisUrl)
-    const { epoch } = partitionKeys(stream.streamId, 1)
-    await redis.set(epoch, Number(await redis.get(epoch)) + 1_000_000)
-    await fires('SluiceFencedWrites', 'SluicePartitionNotWorking')
-    redis.disconnect()
-    await clears('SluiceFencedWrites')
-  })
+    await t.test('a write of a replaced owner, and the partition it leaves behind', async () => {
+      const redis = new Redis(stream.redisUrl)
+      const { epoch } = partitionKeys(stream.streamId, 1)
+      await redis.set(epoch, Number(await redis.get(epoch)) + 1_000_000)
+      await fires('SluiceFencedWrites', 'SluicePartitionNotWorking')
+      redis.disconnect()
+      await clears('SluiceFencedWrites')
+    })
 
-  await t.test('a stopped scorer, and one without its backend in its place', async () => {
-    strictEqual(await scorers[1]?.end('SIGTERM'), 0)
-    await fires('SluiceScorerDown')
-    // The group has dealt out its partitions anew.
-    await clears('SluicePartitionNotWorking')
-    const without = await system.startScorer(1, { SLUICE_BACKEND_EXPECTED: 'tensorflow' })
-    await clears('SluiceScorerDown')
-    await fires('SluiceFallbackBackend')
-    strictEqual(await without.end('SIGTERM'), 0)
-    scorers = [first, await system.startScorer(1)]
-    await clears('SluiceFallbackBackend', 'SluiceScorerDown')
-  })
+    await t.test('a stopped scorer, and one without its backend in its place', async () => {
+      strictEqual(await scorers[1]?.end('SIGTERM'), 0)
+      await fires('SluiceScorerDown')
+      // The group has dealt out its partitions anew.
+      await clears('SluicePartitionNotWorking')
+      const without = await system.startScorer(1, { SLUICE_BACKEND_EXPECTED: 'tensorflow' })
+      await clears('SluiceScorerDown')
+      await fires('SluiceFallbackBackend')
+      strictEqual(await without.end('SIGTERM'), 0)
+      scorers = [first, await system.startScorer(1)]
+      await clears('SluiceFallbackBackend', 'SluiceScorerDown')
+    })
+  }
+
+  // Side by side: no fault of a service that follows the scorers raises an alert about them, nor the other way round.
+  await Promise.all([breakFollowers(), breakScorers()])
 
   await t.test('a producer with the transactional id of a scorer', async () => {
     const transactionalId = await ownerOf(stream, 2)
