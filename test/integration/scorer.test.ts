@@ -8,6 +8,7 @@ import type { DecisionRecord } from '../../services/core/wire/records.ts'
 import { createScorerTelemetry } from '../../services/platform/metrics/scorer-telemetry.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'
 import { audit } from '../support/audit.ts'
+import { closeWith } from '../support/cleanup.ts'
 import { followOutputs, type Outputs } from '../support/outputs.ts'
 import { eventually } from '../support/poll.ts'
 import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
@@ -162,4 +163,29 @@ test('the scorer reports its work on its pages', async (t) => {
   strictEqual(ready.status, 200)
   ok(ready.body.includes('"ready":true') && ready.body.includes('"redis":"up"'), ready.body)
   strictEqual((await scorer.page('/nothing')).status, 404)
+})
+
+test('two streams on one cluster, each in its default group, are both decided', async (t) => {
+  const streams = [await openStream(t, 'one'), await openStream(t, 'two')]
+  const events = await simulatedEvents(1_000)
+  const all = streams.map((stream) => {
+    const groupId = `${stream.prefix}sluice-scorer`
+    closeWith(t, async () => {
+      await stream.admin.deleteGroups([groupId]).catch(() => undefined)
+    })
+    return { stream, outputs: followOutputs(t, stream) }
+  })
+  for (const { stream, outputs } of all) {
+    await stream.send(events.slice(0, 500))
+    // The group is not named: the variable is empty, as Compose passes it.
+    const scorer = await startScorer(t, stream.environment({ SLUICE_GROUP_ID: '' }))
+    await scorer.logged('Hashes in dead letters use the built-in development key')
+    await outputs.until('the stream is decided', () => outputs.isCaughtUp)
+  }
+  // Both scorers are members by now: the first one has kept its partitions.
+  for (const { stream, outputs } of all) {
+    await stream.send(events.slice(500))
+    await outputs.readToEnd()
+    deepStrictEqual(await audit(stream, outputs), [])
+  }
 })
