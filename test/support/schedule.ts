@@ -13,7 +13,7 @@ export interface Group {
 
 /** Suites whose files mostly wait: for sessions that end, for groups that deal out partitions, for servers that start. */
 const WAITING_SUITES: readonly string[] = ['integration', 'integrity']
-const WAITING_AT_ONCE = 4
+const WAITING_AT_ONCE = 3
 /** Suites whose files watch times that a busy machine would stretch. */
 const WATCHING_SUITES: readonly string[] = ['observability', 'bench']
 const WATCHING_AT_ONCE = 2
