@@ -37,8 +37,8 @@ const DOUBLE_BYTES = 8
 /** Bytes of a vector and its factor. */
 const FACTOR_BYTES = 8
 
-/** Vectors are padded to this many numbers, the fewest that the kernel sums at a time. */
-const VECTOR_STEP = 16
+/** Vectors are padded to this many numbers: the kernel sums so many at a time. */
+const VECTOR_STEP = 32
 
 /** Entries of the lists for one feature, or one quantity of an event, at most: it may have ramps by code as well. */
 const VECTORS_PER_VALUE = 2

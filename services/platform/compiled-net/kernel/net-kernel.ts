@@ -2,7 +2,7 @@
 // `npm run kernel` to net-kernel.wasm. The host lays out all memory (net-image.ts); nothing is allocated here. A row is
 // computed by itself and in one order, so it gets the same bits in any batch.
 //
-// Records by byte offset. Addresses are u32, and 0 means none. Vectors are f32, padded with zeros to whole TAIL_BYTES.
+// Records by byte offset. Addresses are u32, and 0 means none. Vectors are f32, padded with zeros to whole BLOCK_BYTES.
 //
 // ladder   0 first edge (f64, padded to pairs with infinity), 4 end of the edges, 8 segments, one more than edges
 // segment  0 low f64, 8 1 / width f64, 16 base vector, 20 slope vector
@@ -27,9 +27,8 @@ const SEGMENT_BYTES: usize = 24
 const LADDER_BYTES: usize = 16
 const LAYER_BYTES: usize = 32
 
-/** Bytes of a vector that are summed at a time, in eight registers and in four. */
+/** Bytes of a vector that are summed at a time, in eight registers. */
 const BLOCK_BYTES: usize = 128
-const TAIL_BYTES: usize = 64
 
 /**
  * Vectors that are summed before their sum is added to the rest: one sum of all 130 would lose twice as many of the 24
@@ -193,11 +192,9 @@ function sumFirstLayer(stack: usize, start: usize): void {
   const least = load<f32>(stack, 12)
   const vectors = load<usize>(stack, 40)
   const factors = load<usize>(stack, 44)
-  let at: usize = 0
-  for (; at + BLOCK_BYTES <= bytes; at += BLOCK_BYTES) {
+  for (let at: usize = 0; at < bytes; at += BLOCK_BYTES) {
     sumBlock(start, at, out, least, vectors, factors)
   }
-  if (at < bytes) sumTail(start, at, out, least, vectors, factors)
 }
 
 function sumBlock(
@@ -306,42 +303,6 @@ function sumBlock(
   v128.store(out, f32x4.pmax(h7, floor), 112)
 }
 
-function sumTail(
-  start: usize,
-  shift: usize,
-  out: usize,
-  least: f32,
-  vectors: usize,
-  factors: usize,
-): void {
-  let p = start + shift
-  let h0 = v128.load(p)
-  let h1 = v128.load(p, 16)
-  let h2 = v128.load(p, 32)
-  let h3 = v128.load(p, 48)
-  for (; vectors < nextVector; vectors += 4) {
-    p = load<usize>(vectors) + shift
-    h0 = f32x4.add(h0, v128.load(p))
-    h1 = f32x4.add(h1, v128.load(p, 16))
-    h2 = f32x4.add(h2, v128.load(p, 32))
-    h3 = f32x4.add(h3, v128.load(p, 48))
-  }
-  for (; factors < nextFactor; factors += 8) {
-    p = load<usize>(factors) + shift
-    const t = v128.load32_splat(factors, 4)
-    h0 = f32x4.add(h0, f32x4.mul(t, v128.load(p)))
-    h1 = f32x4.add(h1, f32x4.mul(t, v128.load(p, 16)))
-    h2 = f32x4.add(h2, f32x4.mul(t, v128.load(p, 32)))
-    h3 = f32x4.add(h3, f32x4.mul(t, v128.load(p, 48)))
-  }
-  p = out + shift
-  const floor = f32x4.splat(least)
-  v128.store(p, f32x4.pmax(h0, floor))
-  v128.store(p, f32x4.pmax(h1, floor), 16)
-  v128.store(p, f32x4.pmax(h2, floor), 32)
-  v128.store(p, f32x4.pmax(h3, floor), 48)
-}
-
 /** Address of the last layer's outputs. */
 function runMember(stack: usize, member: usize): usize {
   let input = load<usize>(stack, 8) + member * load<usize>(stack, 20)
@@ -366,7 +327,7 @@ function runLayer(layer: usize, input: usize, bias: usize, out: usize): void {
   let weights = load<usize>(layer, 4)
   const weightsEnd = weights + rowBytes
   const floor = f32x4.splat(load<f32>(layer, 16))
-  for (; weights + BLOCK_BYTES <= weightsEnd; weights += BLOCK_BYTES) {
+  for (; weights < weightsEnd; weights += BLOCK_BYTES) {
     let h0 = v128.load(bias)
     let h1 = v128.load(bias, 16)
     let h2 = v128.load(bias, 32)
@@ -399,23 +360,6 @@ function runLayer(layer: usize, input: usize, bias: usize, out: usize): void {
     bias += BLOCK_BYTES
     out += BLOCK_BYTES
   }
-  if (weights == weightsEnd) return
-  let h0 = v128.load(bias)
-  let h1 = v128.load(bias, 16)
-  let h2 = v128.load(bias, 32)
-  let h3 = v128.load(bias, 48)
-  for (let at = input; at < end; at += 4) {
-    const t = v128.load32_splat(at)
-    h0 = f32x4.add(h0, f32x4.mul(t, v128.load(weights)))
-    h1 = f32x4.add(h1, f32x4.mul(t, v128.load(weights, 16)))
-    h2 = f32x4.add(h2, f32x4.mul(t, v128.load(weights, 32)))
-    h3 = f32x4.add(h3, f32x4.mul(t, v128.load(weights, 48)))
-    weights += rowBytes
-  }
-  v128.store(out, f32x4.pmax(h0, floor))
-  v128.store(out, f32x4.pmax(h1, floor), 16)
-  v128.store(out, f32x4.pmax(h2, floor), 32)
-  v128.store(out, f32x4.pmax(h3, floor), 48)
 }
 
 /** Start vector of the rows of a sequence: the bias, and the mean and maximum over its events through their weights. */
