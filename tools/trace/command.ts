@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 import { interruptSignal, printJson, printLine, printProgress } from '../../services/cli/command.ts'
-import { brokersOption } from '../../services/cli/commands/stream-options.ts'
+import { addPlaceOptions } from '../../services/cli/commands/stream-options.ts'
 import { openStream, type StreamOptions } from '../../services/cli/features/export-rows.ts'
 import { findTransaction } from './find-transaction.ts'
 import { traceJson, traceLines } from './timeline.ts'
@@ -16,7 +16,7 @@ What the times mean, and whose clocks they are: docs/kafka.md.`
 
 /** Adds the command to the program. */
 export function register(program: Command): void {
-  program
+  const command = program
     .command('trace')
     .summary('say when one transaction was sent, decided and visible')
     .description(
@@ -24,15 +24,7 @@ export function register(program: Command): void {
         'its place in the log and the time since the step before. The same for its alert.',
     )
     .argument('<transaction id>', 'id of the transaction')
-    .option(
-      '--brokers <host:port,...>',
-      'Kafka (default SLUICE_KAFKA_BROKERS or 127.0.0.1:19092)',
-      brokersOption,
-    )
-    .option(
-      '--topic-prefix <prefix>',
-      "put before topic names (default SLUICE_TOPIC_PREFIX, or a running demo's, or none)",
-    )
+  addPlaceOptions(command)
     .option('--json', 'print JSON')
     .addHelpText('after', EXAMPLES)
     .action(trace)

@@ -213,7 +213,7 @@ async function notDecided(search: Search): Promise<SluiceError> {
           `show ${position}".`,
       )
     } catch (error) {
-      // Who may trace need not have the right to dead letters.
+      // A user who may trace need not have the right to dead letters.
       if (
         !isSluiceError(error, 'SLUICE_ACCESS_DENIED') &&
         !isSluiceError(error, 'SLUICE_TOPICS_INVALID')

@@ -14,7 +14,7 @@ import {
 } from '../audit/verify-chain.ts'
 import { interruptSignal, printJson, printLine, printProgress } from '../command.ts'
 import { type StreamOptions, openStream } from '../features/export-rows.ts'
-import { brokersOption } from './stream-options.ts'
+import { addPlaceOptions } from './stream-options.ts'
 
 const EXIT_BROKEN = 1
 const ANCHORS_DEFAULT = 'audit/anchors.ndjson'
@@ -98,17 +98,7 @@ function addCopyCommands(audit: Command): void {
 }
 
 function addOptions(command: Command): Command {
-  return command
-    .option('--anchors <file>', 'file of anchors', ANCHORS_DEFAULT)
-    .option(
-      '--brokers <host:port,...>',
-      'Kafka (default SLUICE_KAFKA_BROKERS or 127.0.0.1:19092)',
-      brokersOption,
-    )
-    .option(
-      '--topic-prefix <prefix>',
-      "put before topic names (default SLUICE_TOPIC_PREFIX, or a running demo's, or none)",
-    )
+  return addPlaceOptions(command.option('--anchors <file>', 'file of anchors', ANCHORS_DEFAULT))
     .option('--json', 'print JSON')
     .addHelpText('after', EXAMPLES)
 }

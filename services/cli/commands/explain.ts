@@ -17,7 +17,7 @@ import {
 import { type DecidedStream, type StreamOptions, openStream } from '../features/export-rows.ts'
 import { findAlert } from '../replay/judge-decisions.ts'
 import { tableLines } from '../table.ts'
-import { brokersOption } from './stream-options.ts'
+import { addPlaceOptions } from './stream-options.ts'
 
 const LISTED_DEFAULT = 5
 const LISTED_MAX = 100_000
@@ -37,7 +37,7 @@ What reasons and counterfactuals mean: docs/why.md.`
 
 /** Adds the command to the program. */
 export function register(program: Command): void {
-  program
+  const command = program
     .command('explain')
     .summary('say all about one alert: why, and what came of it')
     .description(
@@ -57,15 +57,7 @@ export function register(program: Command): void {
       parseInteger(0, LISTED_MAX),
       LISTED_DEFAULT,
     )
-    .option(
-      '--brokers <host:port,...>',
-      'Kafka (default SLUICE_KAFKA_BROKERS or 127.0.0.1:19092)',
-      brokersOption,
-    )
-    .option(
-      '--topic-prefix <prefix>',
-      "put before topic names (default SLUICE_TOPIC_PREFIX, or a running demo's, or none)",
-    )
+  addPlaceOptions(command)
     .option('--json', 'print JSON')
     .addHelpText('after', EXAMPLES)
     .action(explain)

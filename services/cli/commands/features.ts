@@ -13,7 +13,7 @@ import {
   listLines,
 } from '../features/explain.ts'
 import { type StreamOptions, exportRows, openStream } from '../features/export-rows.ts'
-import { brokersOption } from './stream-options.ts'
+import { addPlaceOptions } from './stream-options.ts'
 
 const LISTED_DEFAULT = 20
 const LISTED_MAX = 100_000
@@ -84,17 +84,7 @@ export function register(program: Command): void {
 }
 
 function addStreamOptions(command: Command): Command {
-  return command
-    .option(
-      '--brokers <host:port,...>',
-      'Kafka (default SLUICE_KAFKA_BROKERS or 127.0.0.1:19092)',
-      brokersOption,
-    )
-    .option(
-      '--topic-prefix <prefix>',
-      "put before topic names (default SLUICE_TOPIC_PREFIX, or a running demo's, or none)",
-    )
-    .option('--json', 'print JSON')
+  return addPlaceOptions(command).option('--json', 'print JSON')
 }
 
 function boundOption(text: string): TimeRange {

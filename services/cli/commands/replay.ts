@@ -8,7 +8,7 @@ import { type StreamOptions, openStream } from '../features/export-rows.ts'
 import { isProven } from '../replay/judge-decisions.ts'
 import { type ReplayRange, loadReplayConfig, replayLines, runReplay } from '../replay/run-replay.ts'
 import { ModelsByDigest } from '../replay/recorded-deciders.ts'
-import { brokersOption } from './stream-options.ts'
+import { addPlaceOptions } from './stream-options.ts'
 
 const EXIT_DIFFERS = 1
 const PARTITION_MAX = 1_000_000
@@ -37,7 +37,7 @@ What is compared, and what is taken as recorded: docs/replay.md.`
 /** Adds the command to the program. */
 export function register(program: Command): void {
   const offset = parseInteger(0, Number.MAX_SAFE_INTEGER)
-  program
+  const command = program
     .command('replay')
     .summary('compute decisions again from the log, and compare')
     .description(
@@ -54,15 +54,7 @@ export function register(program: Command): void {
     .option('--until <time>', 'up to this one; a date is the whole day', boundOption)
     .option('--model <folder...>', 'folders of models that are not in the store', [])
     .option('--store <folder>', 'model store (default SLUICE_MODEL_STORE or .sluice/models)')
-    .option(
-      '--brokers <host:port,...>',
-      'Kafka (default SLUICE_KAFKA_BROKERS or 127.0.0.1:19092)',
-      brokersOption,
-    )
-    .option(
-      '--topic-prefix <prefix>',
-      "put before topic names (default SLUICE_TOPIC_PREFIX, or a running demo's, or none)",
-    )
+  addPlaceOptions(command)
     .option('--json', 'print JSON')
     .addHelpText('after', EXAMPLES)
     .action(replay)

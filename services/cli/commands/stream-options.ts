@@ -35,7 +35,7 @@ export function brokersOption(text: string): readonly string[] {
 export type Moment = { readonly atMs: number } | { readonly agoMs: number }
 
 /** Adds the options that say where the stream is. */
-export function addStreamOptions(command: Command): Command {
+export function addPlaceOptions(command: Command): Command {
   return command
     .option(
       '--brokers <host:port,...>',
@@ -46,7 +46,11 @@ export function addStreamOptions(command: Command): Command {
       '--topic-prefix <prefix>',
       "put before topic names (default SLUICE_TOPIC_PREFIX, or a running demo's, or none)",
     )
-    .option('--json', 'print one line of JSON each')
+}
+
+/** The same for a command that prints one thing a line. */
+export function addStreamOptions(command: Command): Command {
+  return addPlaceOptions(command).option('--json', 'print one line of JSON each')
 }
 
 /** Reads a time or a duration. */

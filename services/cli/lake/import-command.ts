@@ -28,7 +28,7 @@ import {
 import { systemClock } from '../../platform/clock.ts'
 import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
 import { interruptSignal, parseInteger, printJson, printLine, printProgress } from '../command.ts'
-import { brokersOption, whereToLook } from '../commands/stream-options.ts'
+import { addPlaceOptions, whereToLook } from '../commands/stream-options.ts'
 import { environmentHelp } from '../commands/environment-help.ts'
 import { constantsOption, durationOption, mappingOption } from '../commands/produce.ts'
 import { lakeOption } from './lake-option.ts'
@@ -72,17 +72,7 @@ export function registerIngest(lake: Command): void {
       'Takes committed messages into Parquet files, each once, until SIGTERM or Ctrl-C. Where it goes on is said by the ' +
         'lake itself, so it can be killed at any time.',
     )
-  lakeOption(command)
-    .option('--exit', 'end where the topics end at the start')
-    .option(
-      '--brokers <host:port,...>',
-      'Kafka (default SLUICE_KAFKA_BROKERS or 127.0.0.1:19092)',
-      brokersOption,
-    )
-    .option(
-      '--topic-prefix <prefix>',
-      "put before topic names (default SLUICE_TOPIC_PREFIX, or a running demo's, or none)",
-    )
+  addPlaceOptions(lakeOption(command).option('--exit', 'end where the topics end at the start'))
     .option(
       '--flush-every <duration>',
       `write what was taken at least this often (default ${INGEST_DEFAULTS.flushMs / 1_000}s)`,

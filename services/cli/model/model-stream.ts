@@ -22,7 +22,7 @@ import {
 import { addModel, defaultStore, findModel, listModels } from '../../platform/model-store.ts'
 import { openScoringModel } from '../../platform/tensorflow/scoring-model.ts'
 import { parseFreeText, printJson, printLine, printProgress, repositoryRoot } from '../command.ts'
-import { brokersOption } from '../commands/stream-options.ts'
+import { addPlaceOptions } from '../commands/stream-options.ts'
 import { type StreamOptions, openStream } from '../features/export-rows.ts'
 
 export interface ModelOptions extends StreamOptions {
@@ -67,16 +67,7 @@ export function addStoreOption(command: Command): Command {
 
 /** Options of every command that reads the control topic. */
 export function addStreamOptions(command: Command): Command {
-  return addStoreOption(command)
-    .option(
-      '--brokers <host:port,...>',
-      'Kafka (default SLUICE_KAFKA_BROKERS or 127.0.0.1:19092)',
-      brokersOption,
-    )
-    .option(
-      '--topic-prefix <prefix>',
-      "put before topic names (default SLUICE_TOPIC_PREFIX, or a running demo's, or none)",
-    )
+  return addPlaceOptions(addStoreOption(command))
 }
 
 /** Options of every command that changes what is in force. */
