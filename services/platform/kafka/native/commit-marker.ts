@@ -2,7 +2,7 @@
 
 import type { LogRecord } from '../log-client.ts'
 import type { Cluster } from './cluster.ts'
-import { FETCH, type FetchedPartition } from './fetch-requests.ts'
+import { type FetchedPartition, fetchFromLeader } from './fetch-requests.ts'
 import { KafkaAnswerError } from './kafka-errors.ts'
 import { ATTRIBUTES, BATCH } from './record-batch.ts'
 import { checkedBatchEnd, isWholeBatchAt, readInt64, RecordCursor } from './record-cursor.ts'
@@ -119,15 +119,12 @@ async function fetchAt(
   offset: number,
 ): Promise<FetchedPartition | null> {
   const { topicId } = await cluster.topic(topic)
-  const leader = await cluster.leaderOf(topic, partition)
-  const { error, partitions } = await cluster.send(leader, 'control', FETCH, {
-    waitMsMax: 0,
-    bytesMax: BYTES_MAX,
-    topics: [{ topicId, partitions: [{ partition, offset, bytesMax: BYTES_MAX }] }],
-  })
-  const [fetched] = partitions
-  const failure = error === 'NONE' ? (fetched?.error ?? 'UNKNOWN_SERVER_ERROR') : error
+  const wanted = { topic, topicId, partition, offset, bytesMax: BYTES_MAX, waitMsMax: 0 }
+  const { failure, fetched } = await fetchFromLeader(cluster, 'control', wanted)
   if (failure === 'OFFSET_OUT_OF_RANGE') return null
-  if (failure !== 'NONE') throw new KafkaAnswerError('Fetch', failure, `${topic}/${partition}`)
-  return fetched ?? null
+  if (failure !== 'NONE' || fetched === null) {
+    const type = failure === 'NONE' ? 'UNKNOWN_SERVER_ERROR' : failure
+    throw new KafkaAnswerError('Fetch', type, `${topic}/${partition}`)
+  }
+  return fetched
 }

@@ -1,7 +1,7 @@
 // Requests of the native reader: Fetch and ListOffsets.
 
 import type { Reader } from '@platformatic/kafka'
-import type { RequestKind } from './cluster.ts'
+import type { Cluster, Purpose, RequestKind } from './cluster.ts'
 import { type ErrorName, errorNameOf } from './kafka-errors.ts'
 
 const ALL_READS = 0
@@ -21,6 +21,33 @@ export interface FetchedPartition {
   readonly aborted: readonly { readonly producerId: bigint; readonly firstOffset: number }[]
   /** Raw record batches, the last one perhaps cut off. */
   readonly bytes: Buffer | null
+}
+
+/** Where to read, and how much of it at a time. */
+export interface FetchPlace {
+  readonly topic: string
+  readonly topicId: string
+  readonly partition: number
+  readonly offset: number
+  readonly bytesMax: number
+  /** How long the broker waits for records. */
+  readonly waitMsMax: number
+}
+
+/** Asks the leader of one partition. `fetched` is null when it answers nothing of it, as one does that limits its clients. */
+export async function fetchFromLeader(
+  cluster: Cluster,
+  purpose: Purpose,
+  { topic, topicId, partition, offset, bytesMax, waitMsMax }: FetchPlace,
+): Promise<{ readonly failure: ErrorName; readonly fetched: FetchedPartition | null }> {
+  const leader = await cluster.leaderOf(topic, partition)
+  const { error, partitions } = await cluster.send(leader, purpose, FETCH, {
+    waitMsMax,
+    bytesMax,
+    topics: [{ topicId, partitions: [{ partition, offset, bytesMax }] }],
+  })
+  const [fetched = null] = partitions
+  return { failure: error === 'NONE' && fetched !== null ? fetched.error : error, fetched }
 }
 
 export const FETCH: RequestKind<

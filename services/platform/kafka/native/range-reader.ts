@@ -7,7 +7,7 @@ import { kafkaRefusal } from '../kafka-failure.ts'
 import type { LogRange, LogRecord } from '../log-client.ts'
 import { offsetOutOfRange } from '../log-ends.ts'
 import type { Cluster } from './cluster.ts'
-import { FETCH, type FetchedPartition } from './fetch-requests.ts'
+import { type FetchedPartition, fetchFromLeader } from './fetch-requests.ts'
 import { KafkaAnswerError } from './kafka-errors.ts'
 import { askForMore, corrupt, PARTITION_BYTES, recreated } from './log-reader.ts'
 import { RecordCursor } from './record-cursor.ts'
@@ -91,14 +91,8 @@ async function fetchOnce(cluster: Cluster, place: Place): Promise<FetchedPartiti
   const { topicId } = await cluster.topic(topic)
   if (place.topicId !== null && place.topicId !== topicId) throw recreated(place)
   place.topicId = topicId
-  const leader = await cluster.leaderOf(topic, partition)
-  const { error, partitions } = await cluster.send(leader, 'range', FETCH, {
-    waitMsMax: WAIT_MS_MAX,
-    bytesMax,
-    topics: [{ topicId, partitions: [{ partition, offset, bytesMax }] }],
-  })
-  const [fetched = null] = partitions
-  const failure = error === 'NONE' && fetched !== null ? fetched.error : error
+  const wanted = { topic, topicId, partition, offset, bytesMax, waitMsMax: WAIT_MS_MAX }
+  const { failure, fetched } = await fetchFromLeader(cluster, 'range', wanted)
   if (failure === 'NONE') return fetched
   if (failure === 'OFFSET_OUT_OF_RANGE' && fetched !== null) {
     const { logStartOffset: low, highWatermark: high } = fetched
