@@ -18,7 +18,7 @@ import type { SimulatorOptions } from '../../tools/simulator/options.ts'
 export const PARTITION_COUNT = 4
 const REQUEST_MESSAGES_MAX = 2_000
 const TOPICS_ATTEMPTS_MAX = 5
-/** Of a test's own cluster; the broker that tests share is alone. */
+/** Replicas in a test's own cluster; the broker that tests share is alone. */
 const REPLICAS_MAX = 3
 /** One time stamp for all streams of a test file, so that equal input gives equal alerts. */
 const SENT_AT_MS = Date.now()

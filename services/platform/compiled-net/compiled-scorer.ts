@@ -4,13 +4,13 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
 import { SEQUENCE_LENGTH } from '../../core/features/engine/card-sequence.ts'
-import { type Calibration, inputCountOf, scoreOf } from '../../core/scoring/scaling.ts'
+import { inputCountOf } from '../../core/scoring/scaling.ts'
 import type { VerifiableRows } from '../../core/scoring/scoring-model.ts'
 import { compileSequenceEncoding } from '../../core/scoring/sequence-encoding.ts'
 import { readLayers } from '../tensorflow/dense-net.ts'
 import type { ModelFolder } from '../tensorflow/model-folder.ts'
-import { BackendProblem, type OpenBackend, useBackend } from '../tensorflow/open-backend.ts'
-import type { RowScorer, TargetScorer } from '../tensorflow/row-scorer.ts'
+import { BackendProblem, type OpenBackend } from '../tensorflow/open-backend.ts'
+import { type RowScorer, takeScores, type TargetScorer } from '../tensorflow/row-scorer.ts'
 import { readMembers } from '../tensorflow/sequence-net.ts'
 import { ImageWriter } from './image-writer.ts'
 import { writeDraft, writeTarget } from './net-image.ts'
@@ -47,7 +47,6 @@ export async function openCompiledScorer(
 ): Promise<RowScorer> {
   const { scaling, calibration } = model.manifest
   assert(scaling.length === FEATURE_COUNT, 'The manifest scales every feature.')
-  useBackend(tensorFlow)
   const layers = await readLayers(tensorFlow, model.net, inputCountOf(scaling))
   const image = new ImageWriter()
   const net = writeDraft(image, scaling, layers)
@@ -124,19 +123,6 @@ async function openTarget(
       return Promise.resolve(scores)
     },
     close: () => undefined,
-  }
-}
-
-/** A logit that is not a number stays one: the row is not scored. */
-function takeScores(
-  logits: Float32Array,
-  scores: Float64Array,
-  start: number,
-  count: number,
-  calibration: Calibration,
-): void {
-  for (let at = 0; at < count; at += 1) {
-    scores[start + at] = scoreOf(logits[at] ?? NaN, calibration)
   }
 }
 

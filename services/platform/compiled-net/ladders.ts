@@ -63,7 +63,7 @@ export function featureLadder(scaling: FeatureScaling, weights: FeatureWeights):
   return { edges: Array.from(ascending), segments }
 }
 
-/** What an absent value adds, all in one; null when the feature is never absent. */
+/** Outputs that an absent value adds, all in one; null when the feature is never absent. */
 export function absentOutputs(scaling: FeatureScaling, weights: FeatureWeights): Vector | null {
   const { absentValue } = scaling
   if (absentValue === null) return null
@@ -121,7 +121,7 @@ function clipEdges({ feature, center, scale, clip }: FeatureScaling): readonly n
   return [center - span, center + span]
 }
 
-/** What the steps and ramps add at a value, with the steps that have begun at `from`. */
+/** Outputs that the steps and ramps add at a value, with the steps that have begun at `from`. */
 function encodedOutputs(
   { steps, ramps }: FeatureScaling,
   weights: FeatureWeights,

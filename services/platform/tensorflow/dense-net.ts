@@ -57,11 +57,12 @@ export async function loadLayersModel(tf: TensorFlow, files: NetFiles): Promise<
 
 /** Reads the weights of a net. @throws SluiceError SLUICE_MODEL_CORRUPT as openDenseNet does */
 export async function readLayers(
-  { tf }: Pick<OpenBackend, 'tf'>,
+  backend: OpenBackend,
   files: NetFiles,
   inputCount: number,
 ): Promise<readonly LayerWeights[]> {
-  const layers = await loadLayers(tf, files, inputCount)
+  useBackend(backend)
+  const layers = await loadLayers(backend.tf, files, inputCount)
   const weights = layers.map(weightsOf)
   disposeLayers(layers)
   return weights

@@ -68,8 +68,8 @@ export async function openRowScorer(backend: OpenBackend, model: ModelFolder): P
   }
 }
 
-/** Rows that were refused stay NaN. */
-function takeScores(
+/** Makes scores of logits. Rows that were refused stay NaN, as do those without a logit. */
+export function takeScores(
   logits: Float32Array,
   scores: Float64Array,
   start: number,

@@ -208,11 +208,11 @@ export async function tryBackend(
   }
 }
 
-const COMPILED = {
+const COMPILED: Judged = {
   backend: 'compiled',
   detail: 'CPU, tables in WebAssembly with SIMD',
   isOnGpu: false,
-} as const
+}
 
 /** The TensorFlow against which compiled nets are checked. */
 async function openReference(): Promise<OpenBackend> {
@@ -226,15 +226,16 @@ async function openReference(): Promise<OpenBackend> {
 /** `differs` says how the scores differ from TensorFlow's; null where they do not, or are TensorFlow's. */
 type JudgeOptions = TrialOptions & { readonly differs: string | null }
 
+/** The part of an open backend that is told of it. */
+interface Judged {
+  readonly backend: Backend
+  readonly detail: string
+  readonly isOnGpu: boolean
+}
+
 /** Closes the scorer unless it can be used. */
 async function judge(
-  {
-    backend,
-    detail,
-    isOnGpu,
-  }: Pick<OpenBackend, 'detail' | 'isOnGpu'> & {
-    readonly backend: Backend
-  },
+  { backend, detail, isOnGpu }: Judged,
   scorer: RowScorer,
   { golden, target }: ModelFolder,
   { mustHaveSameBits, differs }: JudgeOptions,
