@@ -28,6 +28,12 @@ function trialsWithNative(source: string, backend = 'auto'): readonly BackendTri
         ? { url: native, format: 'module', shortCircuit: true }
         : next(specifier, context)
     }`
+  const trials = trialsWith(hooks, backend)
+  return trials.toSorted((a, b) => Number(isNative(b)) - Number(isNative(a)))
+}
+
+/** Trials of opening the released model in a process that loads its modules through these hooks. */
+function trialsWith(hooks: string, backend: string): readonly BackendTrial[] {
   const program = `
     import { register } from 'node:module'
     register(${JSON.stringify(`data:text/javascript,${encodeURIComponent(hooks)}`)})
@@ -41,8 +47,7 @@ function trialsWithNative(source: string, backend = 'auto'): readonly BackendTri
     cwd: ROOT,
   })
   assert.equal(run.stderr, '')
-  const trials = JSON.parse(run.stdout) as readonly BackendTrial[]
-  return trials.toSorted((a, b) => Number(isNative(b)) - Number(isNative(a)))
+  return JSON.parse(run.stdout) as readonly BackendTrial[]
 }
 
 function isNative({ backend }: BackendTrial): boolean {
@@ -140,6 +145,21 @@ test('so is one that does so for the target of a cascade only', () => {
   const [refused] = trialsWithNative(unevenCpu('Mean', 1e-4))
   assert.equal(refused?.refusal, 'batch_dependent')
   assert.equal(refused.hasSameBits, false)
+})
+
+test('tables that are wrong by less than the golden vectors show are refused by comparison with TensorFlow', () => {
+  const hooks = `
+    export async function load(url, context, next) {
+      const loaded = await next(url, context)
+      if (!url.endsWith('/compiled-net/ladders.ts')) return loaded
+      const source = String(loaded.source).replace('1 / (high - low)', '1.00003 / (high - low)')
+      return { ...loaded, source }
+    }`
+  const trials = trialsWith(hooks, 'auto')
+  const refused = trials.find(({ backend }) => backend === 'compiled')
+  assert.equal(refused?.refusal, 'tensorflow_mismatch')
+  assert.match(refused.detail, /TensorFlow scores/)
+  assert.ok(trials.some(({ backend, result }) => backend !== 'compiled' && result === 'used'))
 })
 
 test('a backend that misses the golden vectors is refused with that reason', async (t) => {
