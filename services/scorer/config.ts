@@ -14,28 +14,28 @@ export interface ScorerConfig extends KafkaConnection {
   readonly redis: RedisConnection
   readonly topicPrefix: string
   readonly groupId: string
-  /** Name within the group that stays when the scorer restarts; null for none. */
+  /** Static group member id (`group.instance.id`); null for a dynamic member. */
   readonly groupInstanceId: string | null
   readonly kafkaClient: VariableValue<'SLUICE_KAFKA_CLIENT'>
-  /** Names this stream in state keys and alert ids; null means derived from the cluster and the topics. */
+  /** Names this stream in state keys and alert ids. Null derives it from the cluster and the topics. */
   readonly streamId: string | null
   readonly schemaRegistryUrl: string | null
   readonly modelFolder: string | null
-  /** Where models that the control topic names are found; null for the folder below the installation. */
+  /** Folder of the models that the control topic names; null for the folder below the installation. */
   readonly modelStore: string | null
   readonly backend: VariableValue<'SLUICE_BACKEND'>
   readonly verifyTimeoutMs: VariableValue<'SLUICE_VERIFY_TIMEOUT_MS'>
   readonly scoringThread: VariableValue<'SLUICE_SCORING_THREAD'>
-  /** What should score here; anything else in use is reported as a fallback. */
+  /** The expected scoring backend. Any other one in use is reported as a fallback. */
   readonly backendExpected: Expectation
   readonly mode: Mode
   readonly unscoredOutcome: Outcome
   readonly leaseMs: number
-  /** How long after a lease's end an idle partition waits before it says so. */
+  /** Time after a lease's end for which an idle partition waits before it ends the lease. */
   readonly leaseGraceMs: number
-  /** Leases of one partition. */
+  /** Most leases that one partition holds. */
   readonly leasesMax: number
-  /** Of the built-in policy. */
+  /** Breakers of the built-in policy. */
   readonly breakers: readonly BreakerLimits[]
   readonly alignment: 'live' | 'aligned'
   readonly batchSizeMax: number
@@ -43,19 +43,19 @@ export interface ScorerConfig extends KafkaConnection {
   /** Least time between two micro-batches of a partition that are not full; see docs/adr/0007. */
   readonly batchIntervalMs: number
   readonly eventAheadMsMax: number
-  /** Longest wait for an answer of Redis before a partition goes on without its state. */
+  /** Longest wait for an answer of Redis before a partition continues without its state. */
   readonly stateTimeoutMs: number
-  /** Events of all partitions that may stay decoded in memory. */
+  /** Most decoded events in memory, over all partitions. */
   readonly stateCacheEventsMax: number
   readonly sessionTimeoutMs: number
   readonly metrics: { readonly host: string; readonly port: number }
   readonly deadLetterHmacKey: string
-  /** That key is the one of this source, for development. */
+  /** True when the key is the development key of this source. */
   readonly hasBuiltInHmacKey: boolean
   readonly logLevel: LogLevel
   readonly logFormat: LogFormat
   readonly tracing: {
-    /** Where spans are sent; null means that nothing is traced. */
+    /** Endpoint that receives spans; null disables tracing. */
     readonly endpoint: string | null
     /** Share of traces that is recorded although their senders do not record them, 0 to 1. */
     readonly sampleRatio: number

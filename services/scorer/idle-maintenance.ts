@@ -1,6 +1,6 @@
-// What a partition does between its batches: it lets go of cards that a person has released, and of leases that are over
-// although nothing comes that would say so. Each is a Kafka transaction of its own, with alerts, leases and the same
-// offsets as before; nothing was decided, so there is no block of decisions.
+// Maintenance of a partition between its batches: it releases cards that an operator has released, and ends leases that
+// are over although no message arrives. Each is a Kafka transaction of its own, with alerts, leases and unchanged
+// offsets. Nothing is decided, so there is no decision batch.
 
 import type { Clock } from '../core/clock.ts'
 import type { PartitionPosition } from '../core/features/engine/partition-fold.ts'
@@ -12,9 +12,9 @@ import type { HeldOutput } from './batch/partition-batch.ts'
 import type { PartitionBlocks } from './publish/partition-blocks.ts'
 import type { OperatorOverrides } from './deployments/operator-overrides.ts'
 
-/** How often an idle partition looks at the clock. */
+/** Interval at which an idle partition checks the clock. */
 const CLOCK_POLL_MS = 1_000
-/** Who has not looked for longer was not idle but stood still, and has not yet heard what came meanwhile. */
+/** A longer gap means that the process was paused, not idle: drain the queue before ending leases. */
 const STANDSTILL_MS = 5_000
 
 export interface TurnDeps {
@@ -23,11 +23,11 @@ export interface TurnDeps {
   readonly alignment: 'live' | 'aligned'
   readonly takeOutput: () => HeldOutput
   readonly words: OperatorOverrides
-  /** How long after a lease's end an idle partition waits for messages that would extend it. */
+  /** Time after a lease's end for which an idle partition waits for messages that would extend it. */
   readonly leaseGraceMs: number
 }
 
-/** Where the partition stands. */
+/** The partition's position in the log. */
 export interface TurnPlace extends Frontier {
   readonly position: PartitionPosition
   readonly chainHash: string
@@ -37,7 +37,7 @@ export class IdleMaintenance {
   readonly #deps: TurnDeps
   readonly #blocks: PartitionBlocks
   readonly #writer: LogWriter
-  /** News up to here has been looked at; none at a start, so that all of it is looked at again. */
+  /** Version of the overrides that were last applied; -1 at a start, so that all are applied again. */
   #versionSeen = -1
   #idleSinceMs: number | null = null
   #lookedMs = Infinity
@@ -48,14 +48,14 @@ export class IdleMaintenance {
     this.#writer = writer
   }
 
-  /** Longest sleep of an idle partition; null when nothing but messages and people can end a lease. */
+  /** Longest sleep of an idle partition; null when only messages and operators can end a lease. */
   get pollMs(): number | null {
     const { alignment, leaseGraceMs } = this.#deps
     if (alignment === 'aligned' || this.#blocks.liveCount === 0) return null
     return Math.min(CLOCK_POLL_MS, leaseGraceMs)
   }
 
-  /** Publishes what there is to say, if anything. */
+  /** Publishes pending alerts and leases, if there are any. */
   async take(isIdle: boolean, place: TurnPlace): Promise<void> {
     this.#look(isIdle)
     if (!this.#blocks.hasOutput) return

@@ -1,4 +1,5 @@
-// Public entry of the scorer for commands that compute decisions again: what decides and explains, without the process.
+// Public entry of the scorer for commands that recompute decisions: the code that decides and explains, without the
+// process.
 
 export { explainRows } from './decide/explain-batch.ts'
 export type { Explained } from './decide/explained.ts'

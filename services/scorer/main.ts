@@ -2,5 +2,5 @@
 
 import { runScorer } from './run.ts'
 
-// Whatever still holds a handle after closing must not keep the process.
+// A handle that is still open after closing must not keep the process alive.
 process.exit(await runScorer(process.env))

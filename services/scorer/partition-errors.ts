@@ -10,7 +10,7 @@ import {
   type StopReason,
 } from '../platform/metrics/partition-metrics.ts'
 
-/** The write was refused: a later epoch exists. */
+/** The write was refused because a later epoch exists. */
 export function fenced(partition: number): SluiceError {
   return new SluiceError(
     'SLUICE_PARTITION_FENCED',
@@ -18,7 +18,7 @@ export function fenced(partition: number): SluiceError {
   )
 }
 
-/** The state in Redis is not the one that this partition has left there; it is restored from the log. */
+/** The state in Redis is not the one that this partition wrote; it is restored from the log. */
 export function lost(
   partition: number,
   loss: StateLoss,
@@ -31,7 +31,7 @@ export function lost(
   )
 }
 
-/** How the state was lost, when that is what the error says, or that Redis did not answer; else null. */
+/** The kind of state loss that the error reports, including a Redis that does not answer; null for any other error. */
 export function lossOf(error: unknown): StateLoss | null {
   const unanswered = ['SLUICE_FEATURE_STORE_UNAVAILABLE', 'SLUICE_TLS_FAILED'] as const
   if (unanswered.some((code) => isSluiceError(error, code))) return 'unanswered'
@@ -39,21 +39,23 @@ export function lossOf(error: unknown): StateLoss | null {
   return STATE_LOSSES.find((loss) => loss === error.details['loss']) ?? null
 }
 
-/** The generation in which a value was found that cannot be read; null when the error does not say so. */
+/** The generation that holds an unreadable value; null when the error reports none. */
 export function corruptGenerationOf(error: unknown): number | null {
   if (!isSluiceError(error, 'SLUICE_STATE_LOST') || error.details['loss'] !== 'corrupt') return null
   const { generation } = error.details
   return typeof generation === 'number' ? generation : null
 }
 
-/** Errors after which going on would skip, repeat or garble transactions: the partition stops until a person has acted. */
+/**
+ * Errors after which continuing would skip, repeat or corrupt transactions: the partition stops until an operator acts.
+ */
 const STOPS = {
   SLUICE_PARTITION_OFFSET_OUT_OF_RANGE: 'offset_out_of_range',
   SLUICE_PARTITION_OFFSET_LOST: 'offset_lost',
   SLUICE_LOG_CORRUPT: 'log_corrupt',
 } as const satisfies Partial<Record<ErrorCode, StopReason>>
 
-/** Why the partition must stop for good after this error; null when it need not. */
+/** The reason for which the partition must stop for good; null when it may start over. */
 export function stopReasonOf(error: unknown): StopReason | null {
   for (const [code, reason] of Object.entries(STOPS)) {
     if (isSluiceError(error, code as keyof typeof STOPS)) return reason
@@ -61,17 +63,17 @@ export function stopReasonOf(error: unknown): StopReason | null {
   return null
 }
 
-/** Who hears of a refusal. */
+/** Receivers of a refusal. */
 export interface RefusalDeps {
   readonly log: Logger
   readonly telemetry: ScorerTelemetry
-  /** Called when a server refuses what a partition needs: no other partition of this process could do better. */
+  /** Called when a server refuses access: every partition of this process would be refused. */
   readonly onRefused?: (error: Error) => void
 }
 
 /**
- * True when a server refuses what the partition needs, which lasts until somebody grants it; that is counted and told. A
- * handshake that breaks off is not meant: that may be a broker that restarts.
+ * True when a server refuses access, which lasts until somebody grants it; the refusal is counted and logged. A
+ * handshake that breaks off does not count: the broker may be restarting.
  */
 export function isRefused(
   error: unknown,

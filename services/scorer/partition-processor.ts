@@ -1,8 +1,6 @@
-// One partition: all work of one partition, in order, one micro-batch after the other.
-//
-// At every start, be it a new assignment or a failure, a partition raises its epoch, initialises its producer, reads
-// back what is committed, checks that its state holds just that, and only then asks for messages. So it does
-// not matter how the last owner ended.
+// Processes one partition in order, one micro-batch after the other. At every start, whether after an assignment or a
+// failure, it raises its epoch, initialises its producer, reads the committed offsets, checks that its state matches
+// them, and only then asks for messages. So it does not matter how the last owner ended.
 
 import { isSluiceError, type SluiceError } from '../core/errors.ts'
 import { PartitionFold, type PartitionPosition } from '../core/features/engine/partition-fold.ts'
@@ -31,27 +29,30 @@ import { tracedBatch } from './batch/traced-batch.ts'
 
 const RESTART_FIRST_MS = 50
 const RESTART_MS_MAX = 2_000
-/** How often a partition that waits for others in an aligned replay looks again. */
+/** Interval at which a partition in an aligned replay checks the progress of the others. */
 const ALIGNMENT_POLL_MS = 5
 
-/** What a partition needs; the outside world is behind functions, so that tests can stand in for it. */
+/** Dependencies of a partition. The outside world is behind functions, so that tests can replace it. */
 export interface PartitionDeps extends RefusalDeps, TurnDeps {
   readonly telemetry: ScorerTelemetry
   /** Null when nothing is traced. */
   readonly tracer: BatchTracer | null
-  /** How far all partitions are, as an aligned replay waits for. */
+  /** Progress of all partitions, which an aligned replay waits for. */
   readonly readProgress: () => Promise<readonly (PartitionProgress | null)[]>
   readonly inbox: InboxOptions
-  /** Leases that a partition remembers; beyond them blocks become flags. */
+  /** Most leases that a partition holds; beyond that blocks become flags. */
   readonly leasesMax: number
   /** Least time between two micro-batches that are not full. */
   readonly batchIntervalMs: number
-  /** Raises the epoch, opens the producer, reads back, opens the state. Null: another owner has taken over. */
+  /**
+   * Raises the epoch, opens the producer, reads the committed offsets, opens the state. Null: another owner has taken
+   * over.
+   */
   readonly start: (
     epochs: { held: number | null },
     corruptGeneration: number | null,
   ) => Promise<PartitionStart | null>
-  /** The state that the partition begins with; `onNews` wakes the partition. */
+  /** The state with which the partition begins; `onNews` wakes the partition. */
   readonly openState: (
     start: PartitionStart,
     epochs: { held: number | null },
@@ -68,16 +69,16 @@ export class PartitionProcessor {
   readonly #partition: number
   readonly #paused = new Set<'transactions' | 'labels'>()
   #inbox: RecordQueue | null = null
-  /** Why the log cannot be read on; null while it can. */
+  /** The error that prevents reading the log; null when there is none. */
   #fault: SluiceError | null = null
   #state: PartitionState | null = null
   /** A generation of the state that holds a damaged value; null for none. */
   #corruptGeneration: number | null = null
   #progress: readonly (PartitionProgress | null)[] = []
   readonly #epochs: { held: number | null } = { held: null }
-  /** Everything below is decided and committed, as far as this partition knows. */
+  /** Everything below this offset is decided and committed, as far as this partition knows. */
   #decidedTo: number | null = null
-  /** Of the batch in hand; kept after a failure, since it is then still to be decided. */
+  /** Oldest time stamp of the batch in hand. Kept after a failure, since the batch is still to be decided. */
   #oldestInHandMs: number | null = null
   #isStopping = false
   #wake: (() => void) | null = null
@@ -89,7 +90,7 @@ export class PartitionProcessor {
     this.#done = this.#run()
   }
 
-  /** Where the partition stands, for who watches its lag; true also while it starts over. */
+  /** The status for the lag observer; valid also while the partition starts over. */
   get standing(): PartitionStatus {
     const oldestTimestampMs = this.#oldestInHandMs ?? this.#inbox?.oldestTimestampMs ?? null
     return {
@@ -99,7 +100,7 @@ export class PartitionProcessor {
     }
   }
 
-  /** How long the partition has been deciding without its state, ms; null while it has it, or does not work. */
+  /** Time for which the partition has been deciding without its state, ms; null while it has it or does not run. */
   get degradedMs(): number | null {
     return this.#state?.degradedMs ?? null
   }
@@ -108,7 +109,7 @@ export class PartitionProcessor {
     return this.degradedMs !== null
   }
 
-  /** Hands over messages; never waits. Too many pause their topic's partition. */
+  /** Queues messages; never waits. When the queue is full, the topic's partition is paused. */
   push(topic: 'transactions' | 'labels', records: readonly LogRecord[]): void {
     const inbox = this.#inbox
     if (inbox === null) return
@@ -120,18 +121,18 @@ export class PartitionProcessor {
     this.#wake?.()
   }
 
-  /** The log cannot be read on: ends the partition's work with this error before anything more is taken. */
+  /** The log cannot be read: stops the partition with this error before it takes another batch. */
   fail(fault: SluiceError): void {
     this.#fault = fault
     this.#wake?.()
   }
 
-  /** There may be something to do. */
+  /** Wakes the partition, because there may be work. */
   wake(): void {
     this.#wake?.()
   }
 
-  /** Finishes the micro-batch in hand, or its part, and ends. */
+  /** Finishes the current micro-batch, or its current part, and stops. */
   async stop(): Promise<void> {
     this.#isStopping = true
     this.#wake?.()
@@ -172,7 +173,7 @@ export class PartitionProcessor {
     }
   }
 
-  /** Counts and logs the failure; false when starting over cannot help. */
+  /** Counts and logs the failure. False when starting over cannot help. */
   #mayRestart(error: unknown): boolean {
     const { log, telemetry } = this.#deps
     const partition = this.#partition
@@ -203,7 +204,7 @@ export class PartitionProcessor {
     const turns = new IdleMaintenance(this.#deps, blocks, writer)
     let chainHash = start.chainHash
     let lastStartMs = -Infinity
-    // Known before the first batch: an empty list would let an aligned partition go on unchecked.
+    // Read before the first batch: with an empty list an aligned partition would continue unchecked.
     if (alignment === 'aligned') this.#progress = await this.#deps.readProgress()
     this.#open(inbox, start)
     while (!this.#isStopping) {
@@ -228,8 +229,8 @@ export class PartitionProcessor {
   }
 
   /**
-   * Decides what was taken: at once, or in as many parts as its late transactions need; unless the partition is to stop, all of
-   * it, since what was taken counts as decided from then on. Returns the hash of the last block.
+   * Decides a batch at once, or in as many parts as its late transactions need. Decides all of it unless the partition
+   * is stopping, because everything taken counts as decided from then on. Returns the hash of the last decision batch.
    */
   async #decide(
     taken: Taken,
@@ -260,7 +261,10 @@ export class PartitionProcessor {
     return chainHash
   }
 
-  /** Lets messages in. Nothing may wait in here: what is delivered before is of another place in the log. */
+  /**
+   * Opens the intake. There must be no await in here: messages delivered before the seek are from another position in
+   * the log.
+   */
   #open(inbox: RecordQueue, start: PartitionStart): void {
     this.#fault = null
     this.#inbox = inbox
@@ -268,12 +272,15 @@ export class PartitionProcessor {
     this.#oldestInHandMs = null
     this.#deps.telemetry.partitionWorking(this.#partition, true)
     this.#deps.seek(start.nextOffset, start.labelNextOffset)
-    // Both, whatever this partition has paused: a pause of an earlier start may stand.
+    // Both topics are resumed, whatever this start has paused: a pause of an earlier start may still hold.
     for (const topic of ['transactions', 'labels'] as const) this.#deps.resume(topic)
     this.#paused.clear()
   }
 
-  /** Another partition may have been built anew since the gate was asked: then it no longer holds what was waited for. */
+  /**
+   * Another partition may have been rebuilt since the gate was checked, and may no longer hold the state that was
+   * waited for.
+   */
   #checkAligned(taken: Taken, labelWatermarkMs: number): void {
     if (this.#deps.alignment === 'live') return
     const { eventMs, labelMs } = newestTimesOf(taken)
@@ -293,7 +300,7 @@ export class PartitionProcessor {
     return new AlignedBatch(isLive ? Infinity : Math.max(newestEventMs, watermarkMs))
   }
 
-  /** Waits for messages; with messages in hand that an aligned replay holds back, for the other partitions. */
+  /** Waits for messages, or in an aligned replay for the other partitions. */
   async #waitForMore(
     inbox: RecordQueue,
     state: PartitionState,
@@ -305,12 +312,12 @@ export class PartitionProcessor {
     }
     await this.#sleep(ALIGNMENT_POLL_MS)
     this.#progress = await this.#deps.readProgress()
-    // When every partition waits for the others, none reads a batch that would show that the state is gone.
+    // When every partition waits for the others, none reads a batch that would reveal a lost state.
     const own = this.#progress[this.#partition] ?? null
     if (own === null || own.nextOffset < (this.#decidedTo ?? 0)) await state.confirm()
   }
 
-  /** Each commit costs the same however little it holds; a little patience leaves the machine time to be prompt. */
+  /** Every commit costs the same, however small its batch: a short wait leaves the machine free to answer promptly. */
   async #pace(inbox: RecordQueue, lastStartMs: number): Promise<void> {
     const { batchIntervalMs, clock } = this.#deps
     for (;;) {

@@ -1,4 +1,4 @@
-// Asks Redis at intervals how much memory it has left, since a full one ends the state of every partition.
+// Asks Redis at intervals how much memory it has left, since a full Redis ends the state of every partition.
 
 import type { Closable } from '../platform/lifecycle.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
@@ -6,7 +6,7 @@ import type { PartitionStore } from '../platform/redis/partition-store-contract.
 
 const INTERVAL_MS = 10_000
 
-/** Begins at once and goes on until closed. Commands have a limit below the interval, so none pile up. */
+/** Begins at once and continues until closed. Commands time out within the interval, so none pile up. */
 export function observeRedis(
   store: Pick<PartitionStore, 'readServerInfo'>,
   telemetry: Pick<ScorerTelemetry, 'redisObserved'>,

@@ -7,11 +7,11 @@ import { openLogger } from '../platform/log.ts'
 import { loadScorerConfig } from './config.ts'
 import { openScorer, type ScorerAdapters } from './scorer.ts'
 
-/** After this long a scorer that was asked to stop ends at once; whoever stops it must wait for longer. */
+/** A scorer that was asked to stop exits after this time at the latest. Its supervisor must wait longer. */
 export const STOP_MS_MAX = 5_000
 const EXIT_UNEXPECTED = 70
 
-/** Runs until SIGTERM, SIGINT or the end of a parent that holds a channel to us. Resolves with the exit code. */
+/** Runs until SIGTERM, SIGINT or the exit of a parent that holds a channel to us. Resolves with the exit code. */
 export async function runScorer(
   env: NodeJS.ProcessEnv,
   adapters?: ScorerAdapters,

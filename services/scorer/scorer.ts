@@ -1,4 +1,4 @@
-// The consumer service: opens what it needs, in order, and closes it in reverse.
+// The scorer service: opens its dependencies in order, and closes them in reverse.
 
 import { createHash } from 'node:crypto'
 import type { Admin } from 'kafkajs'
@@ -36,7 +36,7 @@ import { OperatorOverrides } from './deployments/operator-overrides.ts'
 import { observeRedis } from './redis-observer.ts'
 
 const KAFKA_RETRY = { initialRetryTime: 50, maxRetryTime: 2_000, retries: 10 } as const
-/** A scorer needs no right to see the others. */
+/** A scorer needs no rights on other topics. */
 const TOPICS_USED = [
   'transactions',
   'labels',
@@ -47,7 +47,7 @@ const TOPICS_USED = [
   'control',
 ] as const
 
-/** The adapters that hold the guards of exactly-once. A test replaces one in code; no configuration can. */
+/** The adapters that guarantee exactly-once. A test replaces one in code; no configuration can. */
 export interface ScorerAdapters {
   readonly openLog: (
     client: ScorerConfig['kafkaClient'],
@@ -64,12 +64,12 @@ export const SCORER_ADAPTERS: ScorerAdapters = {
 
 export interface RunningScorer {
   readonly metricsPort: number
-  /** Resolves when the consumer has crashed for good, with the error. */
+  /** Resolves with the error when the consumer has crashed for good. */
   readonly failed: Promise<Error>
   close(): Promise<void>
 }
 
-/** Starts the scorer; resolves once it has joined the group. Model problems end it before Kafka is asked. */
+/** Starts the scorer; resolves once it has joined the group. Model errors stop it before Kafka is asked. */
 export async function openScorer(
   config: ScorerConfig,
   log: Logger,
@@ -146,13 +146,13 @@ async function open(
   })
   const server = await openReadiness(config, telemetry, models, group, store)
   opened.push(server)
-  // Also a group that does not come as far as joining has connections to close.
+  // A group that fails to join also has connections to close.
   opened.push(group)
   await group.start()
   return { metricsPort: server.port, failed: group.failed, close: () => closeAll(opened) }
 }
 
-/** Follows the control topic: models and policies to deploy, and what operators override. */
+/** Follows the control topic: models and policies to deploy, and operators' overrides. */
 async function followControl(
   config: ScorerConfig,
   log: Logger,
@@ -172,7 +172,7 @@ async function loadCodecs({ schemaRegistryUrl, topicPrefix }: ScorerConfig): Pro
   return createCodecs(await registry.load())
 }
 
-/** What decides one batch, with all that it is written by. */
+/** The options and callbacks of one batch, with the model that it holds. */
 function heldOutput(
   models: ScorerModels,
   held: HeldModel,

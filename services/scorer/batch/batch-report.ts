@@ -1,11 +1,11 @@
-// What one decided batch reports to the metrics: one pass over its decisions, numbers and short lists out.
+// Computes the metrics of one decided batch in one pass over its decisions. Returns numbers and short lists.
 
 import type { NotScored } from '../../core/wire/records.ts'
 import type { BatchReport, AppliedLabel } from '../../platform/metrics/batch-metrics.ts'
 import type { Taken } from '../intake/record-queue.ts'
 import type { DecidedBatch, LabelledOutcome } from './micro-batch.ts'
 
-/** Times are of the wall clock, milliseconds. */
+/** Times are wall-clock milliseconds. */
 export function reportOf(
   taken: Pick<Taken, 'rejected' | 'oldestTimestampMs'>,
   decided: DecidedBatch,

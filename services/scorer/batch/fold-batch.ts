@@ -1,5 +1,6 @@
-// Labels and transactions of one micro-batch, folded into the partition's state: labels first, then transactions in offset
-// order, each seeing those before it. The scorer decides what comes out; who restores state throws it away.
+// Applies the labels and transactions of one micro-batch to the partition's state: labels first, then transactions in
+// offset order, each seeing those before it. The scorer turns the result into decisions; a rebuild of state discards
+// it.
 
 import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
 import type { PartitionState } from '../../core/features/engine/fold-state.ts'
@@ -8,7 +9,7 @@ import type { MessageHeaders } from '../../core/trace-context.ts'
 import type { Label, Transaction } from '../../core/transaction.ts'
 import type { Alignment } from '../../core/wire/records.ts'
 
-/** A transaction or watermark, with its place in the log. */
+/** A transaction or watermark, with its position in the log. */
 export type PartitionEntry =
   | {
       readonly kind: 'transaction'
@@ -17,7 +18,7 @@ export type PartitionEntry =
       readonly transaction: Transaction
       /** The message as it was sent, kept with the event so that its decision can be recomputed. */
       readonly record?: Uint8Array | null
-      /** Headers of the message, looked at only when it becomes an alert or is traced. */
+      /** Headers of the message. They are read only when it becomes an alert or is traced. */
       readonly headers?: MessageHeaders | undefined
     }
   | {
@@ -31,7 +32,7 @@ export type PartitionLabel =
   | { readonly kind: 'label'; readonly offset: number; readonly label: Label }
   | { readonly kind: 'watermark'; readonly offset: number; readonly timeMs: number }
 
-/** One transaction with what the fold said of it. */
+/** One transaction with its features and annotations. */
 export interface FoldedEntry {
   readonly offset: number
   readonly timestampMs: number
@@ -54,8 +55,7 @@ export interface BatchInput {
 }
 
 /**
- * Folds a batch. Without state (null) every transaction is folded as degraded and labels are left for whoever
- * restores the state.
+ * Applies a batch. Without state (null) every transaction is annotated as degraded, and labels are left to the rebuild.
  */
 export function foldBatch(
   { labels, entries, labelNextOffset }: BatchInput,

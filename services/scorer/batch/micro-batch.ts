@@ -1,6 +1,6 @@
-// One micro-batch of one partition, from decoded messages to what will be published. No I/O besides the model: state
-// comes in as a snapshot and is changed in it. The order is that of the design: labels, then transactions in
-// offset order, each seeing those before it; one matrix to the model; decisions.
+// Decides one micro-batch of one partition: takes decoded messages, returns the records to publish. It does no I/O
+// besides the model; state arrives as a snapshot and is changed in place. Order: labels, then transactions in offset
+// order, each seeing those before it; one matrix to the model; decisions.
 
 import { outcomeOfStored, storedOutcomeOf } from '../../core/decision/decide.ts'
 import { SEQUENCE_LENGTH, writeSequence } from '../../core/features/engine/card-sequence.ts'
@@ -36,7 +36,7 @@ import {
   type VerifiedScores,
 } from './verify-batch.ts'
 
-/** What was decided, ready to be encoded. */
+/** A decided batch, ready to be encoded. */
 export interface DecidedBatch {
   /** First decisions in offset order, then revisions of earlier ones. */
   readonly decisions: readonly DecisionRecord[]
@@ -46,7 +46,7 @@ export interface DecidedBatch {
   readonly alerts: readonly Alert[]
   /** The transaction of each alert, in their order. */
   readonly alerted: readonly Transaction[]
-  /** What leases, breaker and budgets make of it; also has the alerts of above, among others. */
+  /** Leases, breaker and budgets of the partition after this batch. Its alerts include those above. */
   readonly blocks: BlocksOutput
   /** Per first decision, SEQUENCE_LENGTH numbers (see writeSequence); null when not kept, or without state. */
   readonly sequences: Float64Array | null
@@ -54,14 +54,14 @@ export interface DecidedBatch {
   readonly amountsMinor: readonly number[]
   /** Per decision, its transaction. */
   readonly transactions: readonly Transaction[]
-  /** Conditions of the policy that failed, by the name of their rule or segment, and how often. */
+  /** Conditions of the policy that failed: number of failures by the name of their rule or segment. */
   readonly policyFailures: ReadonlyMap<string, number>
-  /** Per label, what had been decided for its transaction before this batch; null when the card does not tell. */
+  /** Per label, the outcome of its transaction before this batch; null when the card's state does not hold it. */
   readonly labelled: readonly LabelledOutcome[]
   readonly duplicates: number
-  /** Decisions that were looked at again because of a late transaction, changed or not. */
+  /** Decisions that were recomputed because of a late transaction, changed or not. */
   readonly recomputed: number
-  /** What the large net of a cascade did; null when the model is one net. */
+  /** Counts of the large net of a cascade; null when the model is one net. */
   readonly cascade: CascadeCounts | null
   readonly featuresMs: number
   readonly scoreMs: number
@@ -71,12 +71,12 @@ type Recorded = Pick<DecidedBatch, 'decisions' | 'alerts' | 'alerted' | 'policyF
   readonly revisions: readonly Revision[]
 }
 
-/** Where a batch is decided. */
+/** Context in which a batch is decided. */
 interface DecidingPartition {
   readonly fold: PartitionFold
-  /** Null when it cannot be read. */
+  /** Null when the state cannot be read. */
   readonly state: (PartitionState & CardLookup) | null
-  /** Per partition, how far its state is seen. */
+  /** Per partition, the progress of its state as read. */
   readonly progress: readonly (PartitionProgress | null)[]
   readonly blocks?: PartitionBlocks
 }
@@ -88,15 +88,15 @@ interface RuledBatch {
   readonly scores: VerifiedScores['scores']
 }
 
-/** A label beside the outcome of its transaction. */
+/** A label with the outcome of its transaction. */
 export interface LabelledOutcome {
   readonly label: Label
   readonly outcome: Outcome | null
 }
 
 /**
- * Decides a batch. The snapshot's cards also learn their outcomes, for duplicates that come later. Without state
- * (null) it decides in degraded state: from the transactions alone, and without blocking.
+ * Decides a batch. The snapshot's cards also record the outcomes, for later duplicates. Without state (null) decisions
+ * are degraded: they rest on the transactions alone, and never block.
  */
 export async function decideBatch(
   input: BatchInput,
@@ -135,7 +135,7 @@ export async function decideBatch(
   }
 }
 
-/** Decisions, alerts and revisions of a batch, in the order of offsets; leases and breaker learn of each. */
+/** Decisions, alerts and revisions of a batch in offset order. Leases and breaker count each of them. */
 function recordRows(
   { batch, ruled, explained, scores }: RuledBatch,
   { settling, blocks }: { readonly settling: Settling; readonly blocks: PartitionBlocks },
@@ -195,7 +195,7 @@ function recordRows(
   return { decisions, alerts, alerted, policyFailures, revisions }
 }
 
-/** Looks at what was decided for labelled transactions. Changes nothing; cards that were not read tell nothing. */
+/** Looks up the outcomes of labelled transactions. Changes nothing; null for cards that were not read. */
 function outcomesOfLabelled(
   labels: readonly PartitionLabel[],
   state: CardLookup,
@@ -211,7 +211,7 @@ function outcomesOfLabelled(
   return met
 }
 
-/** What each card had done before its row, as a large net reads it. */
+/** The payments of each card before its row, as input of a large net. */
 function sequencesOf(rows: FoldedBatch['rows'], state: Pick<PartitionState, 'card'>): Float64Array {
   const sequences = new Float64Array(rows.length * SEQUENCE_LENGTH)
   const out = { values: sequences, position: 0 }

@@ -1,5 +1,5 @@
-// One micro-batch of a partition from what was taken to the commit: read the state, decide, and then write the state and publish at
-// the same time.
+// One micro-batch of a partition, from the queue to the commit: read the state, decide, then write the state and
+// publish at the same time.
 
 import type { Clock } from '../../core/clock.ts'
 import type { PartitionFold } from '../../core/features/engine/partition-fold.ts'
@@ -22,41 +22,41 @@ export interface BatchDeps {
     ScorerTelemetry,
     'batchFrontier' | 'batchDecided' | 'blocksCommitted' | 'policyFailed'
   >
-  /** The model of the batch that begins, and all that goes with it. */
+  /** The model and options for the batch that begins. */
   readonly takeOutput: () => HeldOutput
 }
 
-/** What decides one batch, from its beginning to its end. */
+/** Everything that decides one batch; fixed from its beginning to its end. */
 export interface HeldOutput {
   readonly options: OutputOptions
-  /** Told once the batch is committed; never waits. */
+  /** Called once the batch is committed. Never waits. */
   readonly committed: (decided: DecidedBatch) => void
-  /** To be called once, at the end of the batch, however it ends. */
+  /** Must be called once, at the end of the batch, however it ends. */
   readonly release: () => void
 }
 
-/** What a batch goes on from. */
+/** The state of a partition from which a batch continues. */
 export interface BatchPlace {
   readonly writer: LogWriter
   readonly state: PartitionState
   readonly fold: PartitionFold
-  /** Of the block before, base64. */
+  /** Hash of the previous decision batch, base64. */
   readonly chainHash: string
   readonly blocks: PartitionBlocks
   readonly decodeMs: number
-  /** Called with what was read, before anything is decided from it. */
+  /** Called with the progress that was read, before anything is decided from it. */
   readonly onRead: (progress: readonly (PartitionProgress | null)[]) => void
 }
 
 export interface Processed {
-  /** Of the block that is committed. */
+  /** Hash of the committed decision batch, base64. */
   readonly chainHash: string
-  /** How many entries it decides, the first ones, nearly always all; and where it ends. */
+  /** Number of entries decided. These are the first ones of the batch, nearly always all. */
   readonly entryCount: number
   readonly nextOffset: number
 }
 
-/** Decides and publishes, as far as the state can be read at once; resolves once that is committed. */
+/** Decides and publishes as many entries as the state can be read for at once. Resolves when they are committed. */
 export async function processBatch(
   deps: BatchDeps,
   place: BatchPlace,
@@ -106,7 +106,7 @@ async function processWith(
     output,
     span,
   )
-  // An alert, a revision or a release never waits for others; decisions alone may.
+  // Alerts, revisions and releases are sent at once; decisions alone may linger.
   const isUrgent = encoded.messages.length > 1
   const [writeMs, commitMs] = await bothEnded(
     (snapshot === null ? Promise.resolve() : state.write(snapshot, taken, fold)).then(
@@ -140,7 +140,7 @@ async function processWith(
   return { chainHash: encoded.chainHash, entryCount, nextOffset: taken.nextOffset }
 }
 
-/** Waits for both also when one fails: a commit must not be under way when the partition starts over. */
+/** Waits for both even when one fails: no commit may be under way when the partition starts over. */
 async function bothEnded<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
   await Promise.allSettled([a, b])
   return Promise.all([a, b])

@@ -1,4 +1,4 @@
-// Which values of the state a micro-batch needs.
+// Computes which values of the state a micro-batch reads.
 
 import { COLUMN, REFERENCE_COLUMNS } from '../../core/features/state/card-columns.ts'
 import { REVISABLE_MAX } from '../../core/features/state/card-limits.ts'
@@ -14,26 +14,26 @@ import type { Taken } from '../intake/record-queue.ts'
 
 export interface ReadSet {
   readonly cards: readonly string[]
-  /** By `entityKeyOf`. */
+  /** Keys made by `entityKeyOf`. */
   readonly entities: readonly number[]
 }
 
 type Batch = Pick<Taken, 'entries' | 'labels'>
 
-/** What is asked for of late transactions, and how much of it at once. */
+/** Limits of one read for late transactions. */
 export interface LateRoom {
-  /** Entities and pages of messages together. An entity counts once, and is read in every partition. */
+  /** Entities and pages of messages together. An entity counts once, although it is read in every partition. */
   readonly valuesMax: number
-  /** False for who reads messages only. */
+  /** False when only messages are read. */
   readonly withEntities: boolean
 }
 
 export interface LateReadSet extends LateNeeds {
-  /** How many entries of the batch that is of; all of them, or as many as there was room for. */
+  /** Number of entries of the batch that these values cover: all, or as many as `valuesMax` allows. */
   readonly entryCount: number
 }
 
-/** Cards and entities that folding the batch changes or reads. */
+/** Cards and entities that the batch changes or reads. */
 export function readSetOf({ entries, labels }: Batch): ReadSet {
   const cards = new Set<string>()
   const entities = new Set<number>()
@@ -46,7 +46,7 @@ export function readSetOf({ entries, labels }: Batch): ReadSet {
   return { cards: [...cards], entities: [...entities] }
 }
 
-/** `readSetOf`, and the cards of labels as well: what was decided for them is looked up. */
+/** `readSetOf`, plus the cards of labels, whose outcomes are looked up. */
 export function readFor(batch: Batch): ReadSet {
   const { cards, entities } = readSetOf(batch)
   if (batch.labels.length === 0) return { cards, entities }
@@ -56,10 +56,10 @@ export function readFor(batch: Batch): ReadSet {
 }
 
 /**
- * What late transactions of the batch look at of decisions that they may change; null nearly always. It is known only once
- * the cards are. `newestEventMs` is the newest event time before the batch. Entries after the transaction with which there
- * are `valuesMax` values or more are left out: one alone asks for a page and an entity of each kind for each of
- * REVISABLE_MAX decisions at the most.
+ * Values that late transactions of the batch need in order to recompute decisions that they may change; nearly always
+ * null. They are known only once the cards are read. `newestEventMs` is the newest event time before the batch. Entries
+ * after the transaction that reaches `valuesMax` are left out. A single transaction asks for at most one page and one
+ * entity of each kind for each of REVISABLE_MAX decisions.
  */
 export function readByLate(
   batch: Batch,
@@ -94,7 +94,7 @@ export function readByLate(
   return { entities: [...entities], messages: [...messages.values()], entryCount }
 }
 
-/** Whether a transaction is a duplicate, and stays one however far its card has come until it is its turn. */
+/** True when the transaction is a duplicate, and stays one whatever the card receives before its turn. */
 function isSentAgain(history: CardHistory, id: string, eventTimeMs: number): boolean {
   const first = history.indexOfId(hashOf(id))
   return first >= 0 && history.at(first, COLUMN.time) === eventTimeMs

@@ -1,18 +1,18 @@
-// All rows of a micro-batch to the model as one matrix: those of its transactions, and of each decision that a late
-// transaction changes the row before it and the row after it.
+// Scores all rows of a micro-batch as one matrix: those of its transactions, and for each decision that a late
+// transaction changes, the row before it and the row after it.
 
 import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
 import type { Recomputed } from '../../core/features/engine/late-revisions.ts'
 import type { FoldedBatch, FoldedEntry } from './fold-batch.ts'
 
-/** A decision to look at again, with the transaction that made it necessary. */
+/** A decision to recompute, with the transaction that made it necessary. */
 export interface Revisable {
   readonly cause: FoldedEntry
   readonly recomputed: Recomputed
 }
 
 export interface ScoredRows {
-  /** Per transaction, in order. NaN is "not scored". */
+  /** Per transaction, in order. NaN means not scored. */
   readonly scores: Float64Array
   readonly revisables: readonly Revisable[]
   /** Per revisable. */

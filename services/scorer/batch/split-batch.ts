@@ -1,13 +1,13 @@
-// A micro-batch that is cut in two, since its late transactions look at more than is read at once.
+// Splits a micro-batch in two when its late transactions need more values than one read may hold.
 
 import type { Taken } from '../intake/record-queue.ts'
 
 type Cuttable = Pick<Taken, 'entries' | 'labels' | 'nextOffset'>
 
-/** A batch in two; null for the second where it is not cut. */
+/** A batch in two halves; the second is null when the batch is not split. */
 export type Cut<Batch> = readonly [Batch, Batch | null]
 
-/** The first part has this many of the entries, and all labels. What else a batch holds is the caller's to part. */
+/** The first half has this many of the entries, and all labels. The caller splits the other fields. */
 export function frontierAfter<Batch extends Cuttable>(
   batch: Batch,
   entryCount: number,
@@ -20,7 +20,7 @@ export function frontierAfter<Batch extends Cuttable>(
   ]
 }
 
-/** The same with all that was taken; what was rejected stays at its place among the entries. */
+/** As `frontierAfter`, for a whole `Taken`. A rejected message goes to the half that holds its offset. */
 export function frontierTakenAfter(taken: Taken, entryCount: number): Cut<Taken> {
   const [first, rest] = frontierAfter(taken, entryCount)
   if (rest === null) return [first, null]
@@ -40,9 +40,9 @@ export function frontierTakenAfter(taken: Taken, entryCount: number): Cut<Taken>
 }
 
 /**
- * Does work on a batch in as many parts as it needs: `work` returns how many entries it has done of the part that it is
- * offered, the first ones; null ends it all. The next offer is at most twice as long, since it hardly has room for many
- * more, and is read as a whole.
+ * Processes a batch in as many parts as it needs. `work` receives a part and returns how many of its first entries it
+ * has done; null ends the loop. The next part is at most twice that long: a longer one would hardly fit, and each part
+ * is read as a whole.
  */
 export async function inParts<Batch extends Cuttable>(
   batch: Batch,

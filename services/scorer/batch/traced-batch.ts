@@ -1,10 +1,10 @@
-// A micro-batch of a partition, recorded when it is to be recorded, also when it fails.
+// Records a span for a micro-batch that is traced, also when the batch fails.
 
 import type { Clock } from '../../core/clock.ts'
 import type { BatchSpan, BatchTracer } from '../../platform/tracing/open-tracing.ts'
 import type { Taken } from '../intake/record-queue.ts'
 
-/** Does the work on what was taken, which has needed `decodeMs`. Without a tracer that is all. */
+/** Processes what was taken, whose decoding took `decodeMs`. Without a tracer it does nothing else. */
 export async function tracedBatch<Result>(
   { tracer, clock }: { readonly tracer: BatchTracer | null; readonly clock: Clock },
   partition: number,

@@ -1,4 +1,4 @@
-// The cascade over one folded batch: which scores are the large net's, what decisions are marked with, what is counted.
+// Runs the cascade over one batch: chooses the scores that the large net replaces, annotates decisions, and counts.
 
 import { isScore, outcomeOf, type Thresholds } from '../../core/decision/decide.ts'
 import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
@@ -9,20 +9,20 @@ import type { FoldedBatch } from './fold-batch.ts'
 import type { ScoredRows } from './scored-rows.ts'
 import { NOTHING_VERIFIED, verifyRows, type Verifiable, type Verified } from './verify-rows.ts'
 
-/** Scores as they decide; those of the draft beside them. */
+/** The scores that decide, and the first-stage scores. */
 export interface VerifiedScores extends ScoredRows {
   readonly draftScores: Float64Array
-  /** Per revisable, of the row after the late transaction. */
+  /** Per revisable, the first-stage score of the row after the late transaction. */
   readonly draftAfter: Float64Array
-  /** By position: of a transaction of the batch, or after these as of `revisedPositions`. */
+  /** By position in the batch; rows of revisions follow, at `revisedPositions`. */
   readonly verified: Verified
 }
 
-/** For metrics. */
+/** Counts for metrics. */
 export interface CascadeCounts {
   readonly verified: number
   readonly draftStands: number
-  /** Of the random sample: where both nets come to the same outcome, and where not. */
+  /** Rows of the random sample for which both nets give the same outcome, and those for which they do not. */
   readonly sampledSame: number
   readonly sampledDifferent: number
 }
@@ -81,7 +81,7 @@ export async function verifyScores(
   }
 }
 
-/** Where the two rows of a decision that is looked at again stand, after those of the batch. */
+/** Positions of the two rows of a recomputed decision, which follow those of the batch. */
 export function revisedPositions(
   rowCount: number,
   index: number,
@@ -90,7 +90,7 @@ export function revisedPositions(
   return { before, after: before + 1 }
 }
 
-/** The mark of a transaction's decision; null when its draft was conclusive. */
+/** The annotation of a transaction's decision; null when its first-stage score was conclusive. */
 export function cascadeAnnotation(
   { answers, unanswered }: Verified,
   position: number,
@@ -106,7 +106,7 @@ export function cascadeCounts(
   let sampledSame = 0
   let sampledDifferent = 0
   for (const [position, score] of sampled) {
-    // A decision that is looked at again has been in the sample before.
+    // A recomputed decision was already part of the sample.
     if (position >= draftScores.length || !isScore(score)) continue
     const draft = outcomeOf(draftScores[position] ?? NaN, thresholds)
     if (draft === outcomeOf(score, thresholds)) sampledSame += 1

@@ -1,5 +1,6 @@
-// Draft and verify: rows whose draft score reaches the band go to the large net, all of a batch together, those of the
-// highest scores first. Deadline first: what the large net has not answered in time keeps its draft's score.
+// Second stage of the cascade: rows whose first-stage score lies in the band go to the large net, all of a batch
+// together, highest scores first. The deadline wins: a row that the large net has not answered in time keeps its
+// first-stage score.
 
 import { isScore } from '../../core/decision/decide.ts'
 import { isSampled, needsVerification } from '../../core/scoring/cascade.ts'
@@ -10,10 +11,10 @@ import { hashOf } from '../../core/id-hash.ts'
 import type { Verifier } from '../../core/scoring/scoring-model.ts'
 import type { Transaction } from '../../core/transaction.ts'
 
-/** Rows of one question to the large net: between two, time is looked at. */
+/** Rows per call of the large net. The deadline is checked between calls. */
 const SLICE_ROWS = 128
 
-/** A scored row with what its card's payments before it are found by. */
+/** A scored row, and the fields that find its card's earlier payments. */
 export interface Verifiable {
   readonly transaction: Transaction
   readonly features: Float64Array
@@ -23,13 +24,13 @@ export interface Verifiable {
   readonly draftScore: number
 }
 
-/** What the large net said; by position of the row that was asked about. */
+/** Answers of the large net, by position of the row. */
 export interface Verified {
-  /** Rows that it answered for, with what it read, for those who ask again. */
+  /** Rows that it answered, with the input that it read, for later questions about the same row. */
   readonly answers: ReadonlyMap<number, VerifiedRow>
-  /** Rows in the band that keep their draft's score. */
+  /** Rows in the band that keep their first-stage score. */
   readonly unanswered: ReadonlySet<number>
-  /** Rows outside of the band that were asked about only to compare: their scores decide nothing. */
+  /** Rows outside of the band that are scored only for comparison: their scores decide nothing. */
   readonly sampled: ReadonlyMap<number, number>
 }
 
@@ -51,7 +52,7 @@ export interface VerifyOptions {
   readonly timeoutMs: number
 }
 
-/** Without state (null) there are no earlier payments to look at, so drafts stand. */
+/** Without state (null) there are no earlier payments to read, so first-stage scores stand. */
 export async function verifyRows(
   rows: readonly Verifiable[],
   state: Pick<PartitionState, 'card'> | null,
@@ -114,7 +115,7 @@ function questionOf(
   return { rows: features, sequences, amountsMinor }
 }
 
-/** Null when the time is over before the answer is there. */
+/** Null when the deadline passes before the answer arrives. */
 async function beforeEnd<Answer>(answer: Promise<Answer>, endMs: number): Promise<Answer | null> {
   if (endMs === Infinity) return await answer
   const leftMs = Math.max(0, endMs - performance.now())

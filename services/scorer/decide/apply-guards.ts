@@ -1,5 +1,5 @@
-// Breaker, budgets and leases have their say on what was ruled, in the order of offsets: each transaction, then the
-// revisions that it causes.
+// Applies breaker, budgets and leases to the rulings of a batch in offset order: each transaction, then the revisions
+// that it causes.
 
 import type { GuardedRuling } from '../../core/decision/block-guard.ts'
 import type { Ruling } from '../../core/policy/ruling.ts'
@@ -11,7 +11,7 @@ import type { FoldedEntry, PartitionLabel } from '../batch/fold-batch.ts'
 import { withAnnotation, type PartitionBlocks } from '../publish/partition-blocks.ts'
 import type { Revision } from './revise.ts'
 
-/** One batch on its way through the blocks of its partition. */
+/** Applies the guards of one partition to one batch. */
 export class Settling {
   readonly #blocks: PartitionBlocks
   readonly #decidedAtMs: number
@@ -36,7 +36,10 @@ export class Settling {
     }
   }
 
-  /** Labels come first. In an aligned replay how far they run ahead is chance, so there leases do without them. */
+  /**
+   * Labels are applied first. An aligned replay skips them for leases, because how far labels run ahead is chance
+   * there.
+   */
   labels(labels: readonly PartitionLabel[]): void {
     const { alignment, policy } = this.#options
     if (alignment === 'aligned') return
@@ -45,7 +48,7 @@ export class Settling {
     }
   }
 
-  /** The next transaction. A duplicate has no ruling: its first decision stands, as it was settled. */
+  /** The next transaction. A duplicate has no ruling: its first decision stands with the guards applied to it. */
   transaction(
     { transaction, folded, offset, timestampMs }: FoldedEntry,
     ruledOutcome: Outcome,
@@ -66,7 +69,7 @@ export class Settling {
     return settled
   }
 
-  /** Revisions that the transaction at this offset causes; those are left out of which nothing is left. */
+  /** Revisions caused by the transaction at this offset. A revision that the guards leave without effect is dropped. */
   revisions(causeOffset: number): readonly Revision[] {
     const caused = this.#byCause.get(causeOffset) ?? []
     return caused.flatMap((revision) => this.#revise(revision) ?? [])

@@ -1,7 +1,7 @@
-// Why rows were flagged or blocked: each feature in turn at its baseline value, and the least change of one feature that
-// would have given a milder outcome, or the rules without which it would have been given. All rows of a batch are asked
-// about together. Where the large net of a cascade has decided, the small one says which few features are worth asking it
-// about, since it is asked once for each.
+// Explains why rows were flagged or blocked. Reasons set each feature in turn to its baseline value. The counterfactual
+// is the least change of one feature that would have given a milder outcome, or the rules without which the outcome
+// would have been milder. All rows of a batch are scored together. When the large net of a cascade has decided, the
+// small net selects the few features to ask it about, since it is asked once for each.
 
 import {
   type Attribution,
@@ -19,7 +19,7 @@ import { findCounterfactuals } from './find-counterfactuals.ts'
 import { orWithoutRules } from './without-rules.ts'
 import { verifyChanged, type ChangedRow } from './what-if.ts'
 
-/** Features that the large net is asked about, of those that matter most to the small one. */
+/** Features that the large net is asked about: the most important ones according to the small net. */
 const CANDIDATES_MAX = 2 * REASONS_MAX
 
 type Options = Pick<DecideOptions, 'baseline' | 'score' | 'verify'>
@@ -67,8 +67,8 @@ async function attributionsOf(
 }
 
 /**
- * Of verified rows, puts what the cascade would have answered for the features that matter most to the small net in
- * place of its own scores, and NaN for the others. All rows are asked about together.
+ * For rows of the second stage, replaces the small net's scores by the cascade's for the most important features, and
+ * by NaN for the others. All rows are scored together.
  */
 async function retry(
   explained: readonly Explained[],

@@ -1,4 +1,5 @@
-// Which decisions of a batch want reasons: flags and blocks with a score, first decisions and revisions alike.
+// Explains the decisions of a batch that need reasons: flags and blocks with a score, first decisions and revisions
+// alike.
 
 import { isScore } from '../../core/decision/decide.ts'
 import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
@@ -13,7 +14,7 @@ import { unscoredWithoutRules } from './without-rules.ts'
 import { revisedPositions, type VerifiedScores } from '../batch/verify-batch.ts'
 
 export interface ExplainedBatch {
-  /** By position of the first decision; NO_WHY for those that want none. */
+  /** By position of the first decision; NO_WHY where no reasons are needed. */
   readonly whyOf: (position: number) => Why
   readonly revisions: readonly Revision[]
 }
@@ -71,7 +72,7 @@ export async function explainDecided(
   }
 }
 
-/** Nothing where a breaker or another guard has made the outcome as mild as that already. */
+/** Null when a breaker or another guard has already made the outcome as mild as the counterfactual. */
 export function counterfactualFor(
   outcome: Outcome,
   { counterfactual }: Pick<Why, 'counterfactual'>,

@@ -1,18 +1,18 @@
-// What is asked about a flag or a block, and what is answered.
+// Input and output of explaining a flag or a block.
 
 import type { Ruling } from '../../core/policy/ruling.ts'
 import type { Counterfactual, Outcome, Reason } from '../../core/wire/records.ts'
 import type { VerifiedRow } from '../batch/verify-rows.ts'
 
-/** A row that wants reasons, and what it came to. */
+/** Input to an explanation: the row, its scores and its outcome. */
 export interface Explained {
   readonly row: Float64Array
   readonly score: number
   readonly draftScore: number
-  /** What the large net read; null when the draft decided. */
+  /** Input of the large net; null when the first stage decided. */
   readonly verified: VerifiedRow | null
   readonly outcome: Outcome
-  /** What the policy would say of another row and score, without these of its lists and rules; pure. */
+  /** Asks the policy about another row and score, without these of its lists and rules. Pure. */
   readonly ask: (
     row: Float64Array,
     score: number,
@@ -22,7 +22,7 @@ export interface Explained {
 
 export interface Why {
   readonly reasons: readonly Reason[]
-  /** Null when neither the strongest features at their baseline values nor the lack of rules give a milder outcome. */
+  /** Null when neither baseline values of the strongest features nor the absence of rules give a milder outcome. */
   readonly counterfactual: Counterfactual | null
 }
 

@@ -1,6 +1,6 @@
-// The least change of a row that would have given a milder outcome: of one feature, as short a way as possible; where no
-// single one is enough, of the fewest of the strongest, all at their baseline values. Rows of a batch are asked about
-// together, so a batch costs COUNTERFACTUAL_ROUNDS + 2 questions at most.
+// Finds the least change of a row that would have given a milder outcome: the smallest change of one feature; where no
+// single feature is enough, the fewest of the strongest features, all at their baseline values. Rows of a batch are
+// scored together, so a batch costs at most COUNTERFACTUAL_ROUNDS + 2 calls of the model.
 
 import {
   beginSearch,
@@ -21,10 +21,10 @@ import type { DecideOptions } from './decide-options.ts'
 import type { Explained } from './explained.ts'
 import { scoreChanged, type Change, type ChangedRow } from './what-if.ts'
 
-/** Features of one row between whose value and baseline value a change is looked for: of the strongest. */
+/** Most features of one row that are searched between value and baseline value, strongest first. */
 const SEARCHES_MAX = 2
 
-/** Features that are put to their baseline values together. */
+/** Most features that are set to their baseline values together. */
 const TOGETHER_MAX = 6
 
 const ALL_RULES: ReadonlySet<string> = new Set()
@@ -69,8 +69,8 @@ function searchesOf(
 }
 
 /**
- * For rows of which no feature that lowers the score is enough: features whose baseline value would change what the rules
- * say, whatever the score. They are scored as well, since both are told.
+ * For rows where no feature that lowers the score is enough: features whose baseline value changes the policy's ruling
+ * at any score. They are scored as well, since the counterfactual reports both outcome and score.
  */
 async function orByRules(
   explained: readonly Explained[],
@@ -105,7 +105,10 @@ function ruledChanges(of: Explained, baseline: readonly number[]): readonly Chan
     .slice(0, SEARCHES_MAX)
 }
 
-/** Asks only what decides: nothing twice, as between the few whole values of a count, and no search that has lost. */
+/**
+ * Scores only values that can decide: none twice, such as between adjacent whole values of a count, and none for a
+ * search that has lost.
+ */
 async function narrow(
   explained: readonly Explained[],
   begun: readonly (readonly FlipSearch[])[],
@@ -143,10 +146,10 @@ async function narrow(
   return searches
 }
 
-/** Never asked for: what is tried has been answered. */
+/** Never read: every trial has an answer. */
 const UNSCORED: Answer = { score: NaN, outcome: 'block' }
 
-/** What the searches of a row try next and nobody has answered, by key. */
+/** The next trials of a row's searches that have no answer yet, by key. */
 function unanswered(
   searches: readonly FlipSearch[],
   answers: ReadonlyMap<string, Answer> | undefined,
@@ -166,7 +169,7 @@ function keyOf({ feature }: FlipSearch, value: number): string {
   return `${feature} ${value}`
 }
 
-/** The fewest of the strongest features that are enough together; null for rows that do not want it. */
+/** The fewest of the strongest features that are enough together; null for rows that were not asked about. */
 async function together(
   wanted: readonly (Explained | null)[],
   attributions: readonly (readonly Attribution[])[],

@@ -1,4 +1,4 @@
-// From scores before and after a late transaction to revisions: only where the outcome differs.
+// Turns scores before and after a late transaction into revisions, where the outcome differs.
 
 import { STATE } from '../../core/features/engine/feature-states.ts'
 import type { ComputedRow, Recomputed } from '../../core/features/engine/late-revisions.ts'
@@ -18,16 +18,16 @@ export interface Revision {
   readonly amountMinor: number
   readonly transaction: Transaction
   readonly alert: Alert | null
-  /** What the policy was asked, and what it said; of the row before the cause, too. */
+  /** Input of the policy and its ruling for the revised row, and its ruling for the row before the late transaction. */
   readonly input: PolicyInput
   readonly ruling: Ruling
   readonly rulingBefore: Ruling
-  /** Of the decision among those that were looked at again. */
+  /** Index among the recomputed decisions. */
   readonly index: number
   readonly draftScore: number
-  /** Null until it is explained, and where there is none. */
+  /** Null before the explanation, and when there is no counterfactual. */
   readonly counterfactual: Counterfactual | null
-  /** Of the cause: when its message was sent. */
+  /** Time stamp of the late transaction's message. */
   readonly timestampMs: number
 }
 
@@ -40,7 +40,7 @@ export function revise(
   const revisions: Revision[] = []
   for (const [index, { cause, recomputed }] of revisables.entries()) {
     const positions = revisedPositions(scores.length, index)
-    // A draft that should have been verified takes nothing back: what was decided stands.
+    // A first-stage score that the second stage should have replaced changes nothing: the earlier decision stands.
     if (verified.unanswered.has(positions.before) || verified.unanswered.has(positions.after)) {
       continue
     }
@@ -122,7 +122,7 @@ function inputOf(
   }
 }
 
-/** Marks of a revision, before the policy has its say. */
+/** Annotations of a revision before those of the policy. */
 export function revisedAnnotationsOf(
   { states, isApproximate }: Pick<ComputedRow, 'states' | 'isApproximate'>,
   mark: CascadeAnnotation | null,

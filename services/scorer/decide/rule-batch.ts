@@ -1,4 +1,4 @@
-// The policy over one scored batch: what each transaction is marked with, and what the policy says of it.
+// Applies the policy to one scored batch: annotates each transaction and rules on it.
 
 import assert from 'node:assert/strict'
 import { outcomeOfStored } from '../../core/decision/decide.ts'
@@ -25,7 +25,7 @@ export interface RuledRow extends Pick<DecisionRecord, 'annotations' | 'entityAg
   readonly outcome: Outcome
   /** Null for a duplicate: the first decision stands, whatever policy made it. */
   readonly ruling: Ruling | null
-  /** What the policy was asked; null where it was not. */
+  /** Input of the policy; null for a duplicate, which has no ruling. */
   readonly input: PolicyInput | null
 }
 
@@ -70,7 +70,7 @@ export function ruleBatch(
   })
 }
 
-/** Rows that policies are asked about, one after the other. */
+/** Rows that the policy rules on, one after the other. */
 interface RowMatrix {
   readonly transactions: readonly Transaction[]
   /** In the reference currency. */
@@ -81,7 +81,7 @@ interface RowMatrix {
   readonly modelThresholds: PolicyInput['modelThresholds']
 }
 
-/** A row of a matrix as a policy sees it. Its part of the matrix is cut out only when a policy looks. */
+/** A row of a matrix as the policy reads it. Subarrays are made only when a condition reads them. */
 export class RowInput implements PolicyInput {
   readonly transaction: Transaction
   readonly score: number
@@ -124,7 +124,7 @@ export class RowInput implements PolicyInput {
   }
 }
 
-/** What the policy would say of the same transaction with another row and the score of that, without some of its rules. */
+/** Rules on the same transaction with another row and score, without some of the policy's rules. */
 export function rulingIf(
   policy: CompiledPolicy,
   { transaction, states, referenceMinor, modelThresholds, annotations }: PolicyInput,
@@ -141,12 +141,12 @@ export function withAnnotation(annotations: readonly string[], ruling: Ruling): 
   return ruling.annotations.length === 0 ? annotations : [...annotations, ...ruling.annotations]
 }
 
-/** What was decided for the transaction that this one repeats; null when a rebuilt state no longer knows it. */
+/** The outcome of the transaction that this one repeats; null when a rebuilt state no longer holds it. */
 function firstOutcome(byOffset: ReadonlyMap<number, Outcome>, folded: Folded): Outcome | null {
   return byOffset.get(folded.duplicateOfOffset ?? -1) ?? outcomeOfStored(folded.duplicateOutcome)
 }
 
-/** Marks of a decision, and how old what it knows of entities is. */
+/** Annotations of a decision, and the age of the entity state that it read. */
 function standing(
   { transaction, folded }: FoldedEntry,
   progress: readonly (PartitionProgress | null)[],

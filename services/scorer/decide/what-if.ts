@@ -1,5 +1,5 @@
-// What rows would have scored with one feature changed, or a few, and all others as they were. Of a cascade the net that
-// would have decided answers: the small one outside the band, the large one inside, if it answered for the row as it was.
+// Scores rows with one or a few features changed. For a cascade, the net that would have decided answers: the small one
+// outside the band; the large one inside, provided that it answered for the original row.
 
 import { needsVerification } from '../../core/scoring/cascade.ts'
 import { SEQUENCE_LENGTH } from '../../core/features/engine/card-sequence.ts'
@@ -20,11 +20,11 @@ export interface Change {
 export interface ChangedRow {
   readonly row: Float64Array
   readonly changes: readonly Change[]
-  /** What the large net read of the row as it was; null when the draft decided. */
+  /** Input of the large net for the original row; null when the first stage decided. */
   readonly verified: VerifiedRow | null
 }
 
-/** One score a row, in order; all rows are one question to each net. */
+/** One score per row, in order. All rows are one call of each net. */
 export async function scoreChanged(
   changed: readonly ChangedRow[],
   { score, verify }: Pick<DecideOptions, 'score' | 'verify'>,
@@ -36,7 +36,7 @@ export async function scoreChanged(
   return scores
 }
 
-/** Puts the large net's scores in place of the small one's where it would have decided. */
+/** Replaces the small net's scores by the large net's where the large net would have decided. */
 export async function verifyChanged(
   changed: readonly ChangedRow[],
   scores: Float64Array,
@@ -55,7 +55,7 @@ export async function verifyChanged(
     writeChanged(each, rows, place)
     const own = { ...each.verified, amountMinor: amountMinorOf(each, each.verified) }
     const last = read.at(-1)
-    // Changes of one row stand beside each other, and read the same payments before it.
+    // Changes of one row are adjacent, and share the payments before it.
     if (last?.sequence !== own.sequence || last.amountMinor !== own.amountMinor) read.push(own)
     sequenceOf[place] = read.length - 1
   }
@@ -67,7 +67,7 @@ export async function verifyChanged(
   for (const [place, at] of asked.entries()) scores[at] = found[place] ?? NaN
 }
 
-/** The sequence compares earlier amounts with this one. */
+/** The amount that the sequence compares earlier amounts with. */
 function amountMinorOf({ changes }: ChangedRow, { amountMinor }: VerifiedRow): number {
   const amount = changes.find(({ feature }) => feature === AMOUNT_FEATURE)
   return amount === undefined ? amountMinor : Math.round(amount.value * MINOR_PER_UNIT)

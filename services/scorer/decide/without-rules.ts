@@ -1,5 +1,6 @@
-// Counterfactuals of rows that no change of their features makes milder: which lists and rules would have had to not apply.
-// A rule may look at what is no feature (a country, a list), and a score may stand beside it: then both have to change.
+// Counterfactuals of rows for which no change of features gives a milder outcome: the lists and rules that would have
+// to be absent. A rule may read something that is no feature, such as a country or a list. When the score alone would
+// also give the outcome, both have to change.
 
 import { alsoWithoutRules, isMilderThan, withoutRules } from '../../core/decision/counterfactual.ts'
 import type { Attribution } from '../../core/decision/reasons.ts'
@@ -8,16 +9,16 @@ import type { DecideOptions } from './decide-options.ts'
 import type { Explained } from './explained.ts'
 import { findCounterfactuals } from './find-counterfactuals.ts'
 
-/** Lists and rules that are left out at most: an alert that rests on more is told none. */
+/** Most lists and rules in one counterfactual. An alert that rests on more has none. */
 const RULES_MAX = 8
 
-/** What keeps a row from a milder outcome, and what it would come to without that. */
+/** The rules that prevent a milder outcome, and the outcome without them. */
 interface InTheWay {
   readonly names: readonly string[]
   readonly outcome: Outcome
 }
 
-/** `found`, and one without rules for the rows that have none there, in order. */
+/** Fills the gaps of `found` with counterfactuals that name rules, in order. */
 export async function orWithoutRules(
   explained: readonly Explained[],
   found: readonly (Counterfactual | null)[],
@@ -54,20 +55,23 @@ export async function orWithoutRules(
   return all
 }
 
-/** The same for a row without a score, which no change of features can make milder; null when no rule is in the way. */
+/**
+ * The counterfactual of a row without a score, which no change of features can make milder; null when no rule prevents
+ * a milder outcome.
+ */
 export function unscoredWithoutRules(of: Explained): Counterfactual | null {
   const rules = rulesInTheWay(of)
   if (rules === null || !isMilderThan(rules.outcome, of.outcome)) return null
   return withoutRules(rules.names, { score: NaN, outcome: rules.outcome })
 }
 
-/** Null when no rule says so, or too many do. */
+/** Null when no rule is the cause, or when more than RULES_MAX are. */
 function rulesInTheWay({ row, score, outcome, ask }: Explained): InTheWay | null {
   const names = new Set<string>()
   for (;;) {
     const said = ask(row, score, names)
     if (isMilderThan(said.outcome, outcome)) return fewest({ row, score, outcome, ask }, names)
-    // Where the first match decides, what stands behind it comes to light once it is gone.
+    // Under first-match rules, the next match appears only once the earlier one is removed.
     const more = said.rules.filter(
       ({ name, outcome: own }) => !isMilderThan(own, outcome) && !names.has(name),
     )
@@ -77,7 +81,7 @@ function rulesInTheWay({ row, score, outcome, ask }: Explained): InTheWay | null
   }
 }
 
-/** Without those that are not needed: a rule that was left out may not have mattered. */
+/** Removes names that are not needed: a rule that was left out may have had no effect. */
 function fewest(
   { row, score, outcome, ask }: Pick<Explained, 'row' | 'score' | 'outcome' | 'ask'>,
   names: ReadonlySet<string>,

@@ -1,5 +1,5 @@
-// Follows the control topic: first to its end, so that a scorer starts with what is in force, then for as long as the
-// scorer runs. The topic is small and compacted; it is read from its beginning at every start.
+// Follows the control topic: first to its end, so that a scorer starts with the deployments in force, then while the
+// scorer runs. The topic is small and compacted; every start reads it from its beginning.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import {
@@ -23,17 +23,17 @@ import type { ModelEvents } from '../../platform/metrics/deployment-metrics.ts'
 /** Waits before the topic is read again after a failure, doubling. */
 const RETRY_FIRST_MS = 500
 const RETRY_MS_MAX = 30_000
-/** The control topic has one partition, so that what operators say has one order. */
+/** The control topic has one partition, so that operators' messages have one order. */
 const PARTITION = 0
 
 export interface ControlFollowerOptions extends KafkaConnection {
   readonly topic: string
-  /** Of the scorers; the group that reads is named after it. */
+  /** Consumer group of the scorers; the group that reads the control topic is named after it. */
   readonly groupId: string
   readonly codecs: Codecs
   readonly telemetry: ModelEvents
   readonly log: Logger
-  /** Called for each message about anything but models and policies. */
+  /** Called for each message that concerns neither models nor policies. */
   readonly onOther: (control: Control) => void
 }
 
@@ -47,7 +47,7 @@ export class ControlFollower implements Closable {
     this.#options = options
   }
 
-  /** Reads to the end of the topic as it stands: the newest word about each of what it speaks of. */
+  /** Reads to the current end of the topic. Returns the newest message about each kind of deployment. */
   async readInForce(): Promise<ReadonlyMap<DeploymentKind, PositionedDeployment>> {
     const newest = new Map<DeploymentKind, PositionedDeployment>()
     await readToEnd(this.#reader('beginning'), (batch) => {
@@ -58,7 +58,7 @@ export class ControlFollower implements Closable {
     return newest
   }
 
-  /** Goes on from there; `onDeployment` is called for each message about models or policies. */
+  /** Continues from there; `onDeployment` is called for each message about models or policies. */
   start(onDeployment: (placed: PositionedDeployment) => void): void {
     this.#following = this.#follow(onDeployment)
   }

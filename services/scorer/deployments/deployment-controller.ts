@@ -1,5 +1,5 @@
-// Brings into service what the control topic asks for, one deployment after the other; of several that wait, only the newest
-// counts. What is refused is looked at again later: it may come, or be repaired.
+// Puts deployments from the control topic into service, one after the other. Of several that wait, only the newest
+// counts. A refused deployment is tried again later: its model may arrive or be repaired.
 
 import type { Choice, Deployment } from '../../core/control/deployment.ts'
 import type { Closable } from '../../platform/lifecycle.ts'
@@ -15,9 +15,9 @@ export interface Wanted {
 }
 
 export interface DeploymentControllerDeps {
-  /** Puts what is wanted into this role. @throws when it cannot serve; what serves goes on serving. */
+  /** Puts the deployment into this role. @throws when it cannot serve; the current one keeps serving. */
   readonly serve: (role: DeploymentRole, wanted: Wanted) => Promise<void>
-  /** Told what came of it; null for served. */
+  /** Called with the result; a null error means that it serves. */
   readonly judged: (role: DeploymentRole, error: unknown, wanted: Wanted) => void
 }
 
@@ -37,13 +37,13 @@ export class DeploymentController implements Closable {
     return this.#isClosed
   }
 
-  /** Asks for a deployment. Returns at once. */
+  /** Requests a deployment. Returns at once. */
   want(deployment: Deployment, position: number): void {
     this.#wanted = { deployment, position }
     this.#work()
   }
 
-  /** Resolves when everything asked for so far serves or is refused. */
+  /** Resolves when every requested deployment serves or is refused. */
   async settled(): Promise<void> {
     await this.#working
   }
@@ -83,7 +83,7 @@ export class DeploymentController implements Closable {
     this.#retry.unref()
   }
 
-  /** True when what is wanted serves in this role. */
+  /** True when the requested deployment serves in this role. */
   async #serve(role: DeploymentRole, wanted: Wanted): Promise<boolean> {
     try {
       await this.#deps.serve(role, wanted)

@@ -1,5 +1,5 @@
-// Counts where decided rows fall beside those that the model was trained on: after the commit, a sample of each batch,
-// told to the metrics every few seconds. Hot path: plain loops, no allocation.
+// Compares decided rows with the training distribution of the model. Counts a sample of each batch after its commit,
+// and updates the metrics every few seconds. Hot path: plain loops, no allocation.
 
 import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
 import { binOf } from '../../core/scoring/training-distribution.ts'
@@ -8,7 +8,7 @@ import type { Closable } from '../../platform/lifecycle.ts'
 import { distributionsOf, type DriftEvents } from '../../platform/metrics/deployment-metrics.ts'
 import type { DecidedBatch } from '../batch/micro-batch.ts'
 
-/** Rows of a batch that are looked at, evenly over it: enough for shares, and 64 rows cost some 50 microseconds. */
+/** Most rows of a batch that are sampled, spread evenly: enough for shares, and 64 rows cost about 50 microseconds. */
 const BATCH_ROWS_MAX = 64
 const TELL_MS = 5_000
 const DIGEST_CHARACTERS = 12
@@ -28,7 +28,7 @@ export class DriftMonitor implements Closable {
     this.#timer.unref()
   }
 
-  /** Another model decides from now on. */
+  /** Starts over with another model. */
   begin({
     digest,
     trainingDistribution,
@@ -59,7 +59,7 @@ export class DriftMonitor implements Closable {
     }
   }
 
-  /** Hands over what was counted. */
+  /** Reports the counts to the metrics. */
   tell(): void {
     if (this.#counts.length === 0) return
     this.#telemetry.driftCounted(this.#counts)

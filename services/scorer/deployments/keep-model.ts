@@ -1,11 +1,11 @@
-// The configured model goes into the store as well: decisions name it by its digest, and must be found to be replayed when
-// the folder has long held another one.
+// Copies the configured model into the store. Decisions name it by digest, and a replay must find it after the folder
+// holds another model.
 
 import { existsSync } from 'node:fs'
 import type { Logger } from '../../platform/log.ts'
 import { addModel, storedFolder } from '../../platform/model-store.ts'
 
-/** Never fails: a store that cannot be written, as in an image, holds up no decision; the log says what to do. */
+/** Never fails: a read-only store, as in an image, delays no decision. The log says what to do. */
 export async function keepModel(
   store: string,
   folder: string,

@@ -1,4 +1,4 @@
-// Opens a model by what the control topic calls it, and says in one word why it cannot be opened.
+// Opens a model by its name in the control topic, and maps a failure to a metric label.
 
 import type { Choice } from '../../core/control/deployment.ts'
 import { DEFAULT_RATES } from '../../core/currency.ts'
@@ -10,18 +10,17 @@ import { findModel } from '../../platform/model-store.ts'
 import { openScoringModel } from '../../platform/tensorflow/scoring-model.ts'
 
 export interface ModelSources {
-  /** The model that is configured; null in the control topic. */
+  /** Folder of the configured model, which the control topic names null. */
   readonly configuredFolder: string
-  /** Its digest as it was opened: it serves by that name, too. */
+  /** Digest of the configured model when it was opened; the model serves under this name too. */
   readonly configuredDigest: string
   readonly store: string
   readonly backend: Backend | 'auto'
 }
 
 /**
- * Opens and warms a model. `backendInUse` is tried alone first: looking for the fastest takes longer than a partition
- * should notice.
- * @throws SluiceError as `findModel` and `openScoringModel`.
+ * Opens and warms a model. `backendInUse` is tried alone first: measuring all backends takes longer than a partition
+ * should notice. @throws SluiceError as `findModel` and `openScoringModel`.
  */
 export async function openModelByChoice(
   choice: Choice,
@@ -34,7 +33,7 @@ export async function openModelByChoice(
     if (backend !== 'auto' || !isSluiceError(error, 'SLUICE_BACKEND_UNAVAILABLE')) throw error
     return openOn(folder, 'auto')
   })
-  // The folder may have changed since it was checked.
+  // The folder may have changed since the check.
   if (choice !== null && model.info.digest !== choice) {
     model.close()
     throw corrupt(`${folder} holds a manifest whose digest is ${model.info.digest}`)
@@ -46,7 +45,7 @@ function openOn(folder: string, backend: Backend | 'auto'): Promise<ScoringModel
   return openScoringModel({ folder, backend, ratesDigest: DEFAULT_RATES.digest })
 }
 
-/** Why a model was refused, as a metric label. */
+/** The metric label for a model that was refused. */
 export function refusalOf(error: unknown): ModelRefusal {
   if (isSluiceError(error, 'SLUICE_MODEL_NOT_FOUND')) return 'not_found'
   if (isSluiceError(error, 'SLUICE_MODEL_CORRUPT')) return 'corrupt'

@@ -1,5 +1,6 @@
-// Brings into service what the control topic asks for: opens and warms a model beside the partitions, then switches, so that
-// every partition's next batch has it. What cannot be opened is refused, loudly, and what serves goes on serving.
+// Puts models from the control topic into service. It opens and warms a model beside the partitions, then switches, so
+// that the next batch of every partition uses it. A model that cannot be opened is refused with an error in the log,
+// and the current one keeps serving.
 
 import type { Choice, Deployment } from '../../core/control/deployment.ts'
 import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
@@ -10,7 +11,7 @@ import { firstOpened, DeploymentController, type Wanted } from './deployment-con
 import { refusalOf } from './model-opener.ts'
 import type { ServedModels } from './served-models.ts'
 
-/** Where a shadow is put; it takes over the model and closes it. */
+/** Slot of the shadow model. It takes ownership of the model and closes it. */
 export interface ShadowSlot {
   readonly digest: string | null
   set(model: ScoringModel | null): void
@@ -45,19 +46,19 @@ export class ModelSwitch implements Closable {
     })
   }
 
-  /** Asks for models. Returns at once. */
+  /** Requests models. Returns at once. */
   want(deployment: Deployment, position: number): void {
     this.#switch.want(deployment, position)
   }
 
-  /** Resolves when everything asked for so far serves or is refused. */
+  /** Resolves when every requested model serves or is refused. */
   settled(): Promise<void> {
     return this.#switch.settled()
   }
 
   /**
-   * At the start of a process, when nothing has been decided yet: a refused model leaves the place to the last one
-   * before it that can be opened, and at last to the configured one.
+   * Used at the start of a process, before anything is decided. If the model is refused, the last earlier one that can
+   * be opened serves instead, or else the configured one.
    */
   async startWith(deployment: Deployment, position: number): Promise<void> {
     this.want(deployment, position)

@@ -1,10 +1,10 @@
-// What operators have said of blocks on the control topic: leases that people have released, and how often they have
-// reset the breakers. Partitions look at it between batches; what they did about it is in the alerts.
+// Overrides of operators from the control topic: released leases, and resets of the breakers. Partitions read them
+// between batches; their effects are in the alerts.
 
 import { breakerResetsOf, type PersonRelease, releaseOf } from '../../core/control/deployment.ts'
 import type { Control } from '../../core/wire/records.ts'
 
-/** Releases that are remembered; of more, the oldest are forgotten. */
+/** Most releases that are remembered; beyond that the oldest are forgotten. */
 export const RELEASES_MAX = 100_000
 
 export class OperatorOverrides {
@@ -18,7 +18,7 @@ export class OperatorOverrides {
     this.#releasesMax = releasesMax
   }
 
-  /** Another number means that there is news. */
+  /** Changes whenever an override arrives. */
   get version(): number {
     return this.#version
   }
@@ -27,12 +27,12 @@ export class OperatorOverrides {
     return this.#resets
   }
 
-  /** True when a person has released this alert's lease of the card. */
+  /** True when an operator has released this alert's lease of the card. */
   isReleased(card: string, alertId: string): boolean {
     return this.#releases.get(card)?.alertId === alertId
   }
 
-  /** Takes any control message; those about other things say nothing here. */
+  /** Accepts any control message, and ignores those that are no override. */
   accept(control: Control): void {
     const resets = breakerResetsOf(control)
     const release = releaseOf(control)
@@ -43,7 +43,7 @@ export class OperatorOverrides {
     this.#onNews()
   }
 
-  /** `onNews` is called after each message that says something. */
+  /** `onNews` is called after each override. */
   listen(onNews: () => void): void {
     this.#onNews = onNews
   }

@@ -1,5 +1,5 @@
-// Lets another policy rule what was decided, beside the partitions: after the commit, a slice in each turn of the event loop,
-// from a queue that is bounded. What finds no place is counted and left out; nothing ever waits for it.
+// Applies a shadow policy to decided transactions. It runs after the commit, one slice per turn of the event loop, from
+// a bounded queue. Decisions that find no room are counted and left out; no partition ever waits for it.
 
 import type { Thresholds } from '../../core/decision/decide.ts'
 import { shownAnnotations } from '../../core/decision/shown-annotations.ts'
@@ -13,9 +13,9 @@ import type { DecidedBatch } from '../batch/micro-batch.ts'
 import { RowInput } from '../decide/rule-batch.ts'
 import { ShadowQueue } from './shadow-queue.ts'
 
-/** Decisions that may wait, over all partitions: some seconds of a busy scorer. */
+/** Most decisions that wait, over all partitions: a few seconds of a busy scorer. */
 export const SHADOW_DECISIONS_MAX = 16_384
-/** Decisions of one turn: well below what a partition would notice. */
+/** Decisions per turn, few enough that no partition notices. */
 const SLICE = 64
 
 interface Waiting {
@@ -56,14 +56,14 @@ export class PolicyShadow implements Closable {
     return this.#ruleset?.digest ?? null
   }
 
-  /** A ruleset without a policy of its own has nothing to rule with, and is no shadow. */
+  /** A ruleset without a policy of its own cannot run as a shadow. */
   set(ruleset: LoadedRuleset | null): void {
     this.#ruleset = ruleset
     this.#policy = ruleset?.policy?.compiled ?? null
     this.forget()
   }
 
-  /** Another policy or model decides: what waits says nothing of it. */
+  /** Called when the active policy or model changes: queued decisions come from the earlier one. */
   forget(): void {
     this.#queue.empty()
   }
@@ -90,7 +90,7 @@ export class PolicyShadow implements Closable {
     const matrix = { ...decided, modelThresholds: thresholds }
     for (let index = from; index < to; index += 1) {
       const decision = decided.decisions[index]
-      // A duplicate is not judged, and a revision is of a transaction that was judged before.
+      // Duplicates are not ruled on, and a revision's transaction was ruled on before.
       if (decision === undefined) continue
       if (decision.duplicateOfOffset !== null || decision.revision > 0) continue
       const annotations = shownAnnotations(decision.annotations)

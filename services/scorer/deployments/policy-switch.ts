@@ -1,5 +1,6 @@
-// Brings the ruleset that the control topic names into force: fetched by its digest, checked and compiled beside the
-// partitions, then switched, so that every partition's next batch has it. A refused one leaves the old one in force, loudly.
+// Puts the ruleset that the control topic names into force. It fetches the ruleset by digest, checks and compiles it
+// beside the partitions, then switches, so that the next batch of every partition uses it. When a ruleset is refused,
+// an error is logged and the old one stays in force.
 
 import type { Deployment } from '../../core/control/deployment.ts'
 import type { LoadedRuleset } from '../../core/policy/loaded-ruleset.ts'
@@ -42,17 +43,19 @@ export class PolicySwitch implements Closable {
     })
   }
 
-  /** Asks for a ruleset. Returns at once. */
+  /** Requests a ruleset. Returns at once. */
   want(deployment: Deployment, position: number): void {
     this.#switch.want(deployment, position)
   }
 
-  /** Resolves when everything asked for so far is in force or refused. */
+  /** Resolves when every requested ruleset is in force or refused. */
   settled(): Promise<void> {
     return this.#switch.settled()
   }
 
-  /** At the start of a process a refused ruleset leaves the place to the last one before it that can be opened. */
+  /**
+   * Used at the start of a process. If the ruleset is refused, the last earlier one that can be opened serves instead.
+   */
   async startWith(deployment: Deployment, position: number): Promise<void> {
     this.want(deployment, position)
     await this.settled()

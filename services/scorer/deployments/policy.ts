@@ -1,4 +1,4 @@
-// The policy that decides beside a model: the built-in one with what operators configure, or a published ruleset.
+// The policy that decides with a model: the built-in one with the operators' settings, or a published ruleset.
 
 import { createHash } from 'node:crypto'
 import type { Thresholds } from '../../core/decision/decide.ts'
@@ -8,12 +8,12 @@ import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
 import type { ScorerConfig } from '../config.ts'
 import type { DecideOptions } from '../decide/decide-options.ts'
 
-/** What a policy brings to deciding. */
+/** The parts of a policy that decide. */
 export interface Policy extends Pick<
   DecideOptions,
   'mode' | 'unscoredOutcome' | 'breakers' | 'controlGroup' | 'alertsPerDayMax' | 'policy'
 > {
-  /** The model's. */
+  /** Thresholds of the model. */
   readonly thresholds: Thresholds
   /** Names it in decisions and metrics. */
   readonly digest: string
@@ -21,12 +21,12 @@ export interface Policy extends Pick<
   readonly version: number
 }
 
-/** What operators configure of every policy that does not say it itself. */
+/** Operators' settings, used by every policy that does not set them itself. */
 export type PolicySettings = Pick<ScorerConfig, 'leaseMs' | 'breakers'>
 
 type Configured = PolicySettings & Pick<ScorerConfig, 'mode' | 'unscoredOutcome'>
 
-/** The policy beside this model: that of a ruleset, or with null the built-in one. */
+/** The policy for this model: that of the ruleset, or the built-in one when it is null. */
 export function policyOf(
   configured: Configured,
   ruleset: LoadedRuleset | null,
@@ -43,7 +43,7 @@ export function policyOf(
     mode,
     unscoredOutcome: own?.document.unscoredOutcome ?? unscoredOutcome,
     policy: own?.compiled ?? builtIn,
-    // A policy that names none is not without one.
+    // A policy that names no breakers uses the configured ones.
     breakers: named.length > 0 ? named : breakers,
     controlGroup: own?.document.controlGroup ?? null,
     alertsPerDayMax: own?.document.alertsPerDayMax ?? null,

@@ -1,5 +1,5 @@
-// The models and policies of one scorer process: what is configured, which is opened before anything else, what the
-// control topic puts in its place, and what runs in the shadow.
+// The models and policies of one scorer process: the configured model, which is opened first; its replacements from the
+// control topic; and the shadows.
 
 import { join } from 'node:path'
 import { isFallback, refusedBackends, type ScoringModel } from '../../core/scoring/scoring-model.ts'
@@ -98,12 +98,12 @@ export class ScorerModels implements Closable {
     return this.#served.take()
   }
 
-  /** Whether the model in the shadow reads the payments before each. */
+  /** True when the shadow model reads the payments before each row. */
   get keepsSequences(): boolean {
     return this.#shadow.keepsSequences
   }
 
-  /** Lets the shadows and the meter of drift see a batch that is committed. Never waits. */
+  /** Passes a committed batch to the shadows and to the drift monitor. Never waits. */
   committed(decided: DecidedBatch, policy: Policy): void {
     this.#shadow.offer(decided, policy.policy)
     this.#policyShadow.offer(decided, policy.thresholds)
@@ -111,8 +111,8 @@ export class ScorerModels implements Closable {
   }
 
   /**
-   * Brings into service what the control topic asks for, and follows it from then on. An aligned replay decides from
-   * the log of transactions alone, so there it is not read.
+   * Puts into service the deployments that the control topic names, and follows it from then on. An aligned replay does
+   * not read it, since it decides from the log of transactions alone.
    */
   async followControl(options: ControlFollowerOptions): Promise<void> {
     if (this.#config.alignment === 'aligned') {
@@ -134,7 +134,7 @@ export class ScorerModels implements Closable {
     this.#opened.push(follower)
   }
 
-  /** P7: a fallback is in the log, in the metrics and beside readiness. */
+  /** P7: a fallback is reported in the log, the metrics and the readiness answer. */
   get fallback() {
     const { info } = this.current.model
     const { backendExpected } = this.#config
@@ -149,14 +149,14 @@ export class ScorerModels implements Closable {
     return closeAll(this.#opened)
   }
 
-  /** What was judged beside the last model or policy says nothing of the next one. */
+  /** Shadow results for the last model or policy do not apply to the next one. */
   #switched(): void {
     this.#shadow.forget()
     this.#policyShadow.forget()
     this.#tell()
   }
 
-  /** Says in metrics and log what decides now. */
+  /** Reports the active model and policy in metrics and log. */
   #tell(): void {
     const { model, policy } = this.current
     const telemetry = this.#telemetry
@@ -174,7 +174,7 @@ export class ScorerModels implements Closable {
   }
 }
 
-/** Opens the configured model; its problems end a scorer before Kafka is asked. */
+/** Opens the configured model. Its errors stop a scorer before Kafka is asked. */
 export async function openConfiguredModel(
   config: ScorerConfig,
   log: Logger,
@@ -186,7 +186,7 @@ export async function openConfiguredModel(
     thread: config.scoringThread,
   })
   log.info({ ...model.info, baseline: undefined, trainingDistribution: undefined }, 'Model loaded.')
-  // The released model stays where it is for as long as the installation does, which may be one that cannot be written.
+  // The released model stays in the installation, which may be read-only, so it is not copied.
   if (config.modelStore !== null || config.modelFolder !== null) {
     await keepModel(storeOf(config), configuredFolder(config), model.info.digest, log)
   }

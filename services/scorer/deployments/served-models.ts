@@ -1,11 +1,11 @@
-// The model that decides now. A micro-batch holds on to the one it began with, so it never sees two; an older model is
-// closed once no batch holds it.
+// The active model. A micro-batch holds the model with which it began, so it never uses two. An older model is closed
+// once no batch holds it.
 
 import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
 import type { Closable } from '../../platform/lifecycle.ts'
 import type { Policy } from './policy.ts'
 
-/** A model in service, with what follows from it for deciding. */
+/** A model in service, with the settings that it implies for decisions. */
 export interface Serving {
   readonly model: ScoringModel
   readonly policy: Policy
@@ -15,7 +15,7 @@ export interface Serving {
 
 /** A model that stays open until it is released. */
 export interface HeldModel extends Serving {
-  /** To be called once, when nothing of this batch needs the model any more. */
+  /** Must be called once, when this batch no longer needs the model. */
   release(): void
 }
 
@@ -62,7 +62,7 @@ export class ServedModels implements Closable {
     }
   }
 
-  /** From the next batch of every partition on this model decides. */
+  /** This model decides from the next batch of every partition on. */
   replace(model: ScoringModel, controlPosition: number | null): void {
     const before = this.#slot
     this.#slot = { model, policy: this.#policyOf(model), holds: 0, isRetired: false }
@@ -71,7 +71,7 @@ export class ServedModels implements Closable {
     closeWhenUnused(before)
   }
 
-  /** From the next batch of every partition on this policy decides, beside this model and those that follow. */
+  /** This policy decides from the next batch of every partition on, with this model and later ones. */
   replacePolicy(policyOf: (model: ScoringModel) => Policy, controlPosition: number | null): void {
     this.#policyOf = policyOf
     this.#policyPosition = controlPosition

@@ -1,5 +1,5 @@
-// A cascade in the shadow: its small net scores all rows of a slice, its large net those in the band, as it would if the
-// model decided. Nobody waits for a shadow, so there is no deadline.
+// A shadow cascade: its small net scores all rows of a slice, and its large net those in the band, as if the model
+// decided. It has no deadline, because nothing waits for a shadow.
 
 import { SEQUENCE_LENGTH } from '../../core/features/engine/card-sequence.ts'
 import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
@@ -12,19 +12,19 @@ const NONE = new Float64Array()
 export interface ShadowRows {
   /** FEATURE_COUNT values a row. */
   readonly rows: Float64Array
-  /** SEQUENCE_LENGTH numbers a row that was a first decision; null where they are not known. */
+  /** SEQUENCE_LENGTH numbers for each row that was a first decision; null when they are not known. */
   readonly sequences: Float64Array | null
   readonly amountsMinor: readonly number[]
 }
 
-/** By row of a slice. */
+/** Scores by row of a slice. */
 export interface ShadowScores {
   readonly scores: Float64Array
-  /** What a decision would be marked with; null outside of the band. */
+  /** The annotation that the decision would have; null outside of the band. */
   readonly annotations: readonly (CascadeAnnotation | null)[]
 }
 
-/** Scores the rows from `from` to `to`. Where the payments before a row are not known its draft stands. */
+/** Scores the rows from `from` to `to`. Where the payments before a row are not known, its first-stage score stands. */
 export async function scoreShadow(
   model: Pick<ScoringModel, 'score' | 'verifier'>,
   { rows, sequences, amountsMinor }: ShadowRows,
@@ -38,7 +38,7 @@ export async function scoreShadow(
     amountsMinor: Float64Array.from(amountsMinor.slice(from, to)),
   }
   if (count === 0) return { scores: NONE, annotations: [] }
-  // Revisions come after the first decisions and have no sequences; nobody judges them.
+  // Revisions follow the first decisions and have no sequences; the shadow does not judge them.
   const knownCount = slice.sequences.length / SEQUENCE_LENGTH
   const { scores, annotations } = await scoreCascade(model, slice, count, knownCount)
   return {

@@ -1,21 +1,21 @@
-// Work on what was decided that nobody waits for: batches in a bounded queue, a slice in each turn of the event loop, so
-// that the partitions go on in between. What finds no place is left out; its owner counts it.
+// A bounded queue of decided batches for work that no partition waits for. One slice runs per turn of the event loop,
+// and partitions run in between. Batches that find no room are left out, and the owner counts them.
 
 export interface ShadowQueueOptions<Batch> {
   /** Rows that may wait, over all partitions. */
   readonly rowsMax: number
-  /** Rows of one turn: well below what a partition would notice. */
+  /** Rows per turn, few enough that no partition notices. */
   readonly sliceRows: number
-  /** Works on rows [from, to) of a batch; `isWanted` is false once the queue was emptied meanwhile. */
+  /** Processes rows [from, to) of a batch; `isWanted` is false once the queue has been emptied. */
   readonly step: (
     batch: Batch,
     from: number,
     to: number,
     isWanted: () => boolean,
   ) => Promise<void> | void
-  /** Told of a step that has failed, and of the rows that are left out for it. */
+  /** Called for a step that failed, with the number of rows that are left out because of it. */
   readonly failed: (error: unknown, rows: number) => void
-  /** Told each time that nothing is left to do. */
+  /** Called whenever the queue becomes empty. */
   readonly rested?: () => void
 }
 
@@ -35,7 +35,7 @@ export class ShadowQueue<Batch> {
     this.#options = options
   }
 
-  /** True while a step may be at work. */
+  /** True while a step may be running. */
   get isWorking(): boolean {
     return this.#turn !== null
   }
@@ -44,20 +44,20 @@ export class ShadowQueue<Batch> {
     return this.#rowsWaiting + rows <= this.#options.rowsMax
   }
 
-  /** Asks for a batch that there is room for. Returns at once. */
+  /** Enqueues a batch if there is room. Returns at once. */
   push(batch: Batch, rows: number): void {
     this.#queue.push({ batch, rows, next: 0 })
     this.#rowsWaiting += rows
     this.#turn ??= this.#work()
   }
 
-  /** Leaves out what waits. */
+  /** Discards waiting batches. */
   empty(): void {
     this.#queue = []
     this.#rowsWaiting = 0
   }
 
-  /** Resolves when the step in hand has ended, if there is one; call `empty` after it. */
+  /** Resolves when the running step, if any, has ended. Call it after `empty`. */
   async rest(): Promise<void> {
     await this.#turn
   }

@@ -1,5 +1,5 @@
-// Lets another model score what was decided, beside the partitions: after the commit, a slice of rows in each turn of the
-// event loop, from a queue that is bounded. What finds no place is counted and left out; nothing ever waits for it.
+// Scores decided transactions with a shadow model. It runs after the commit, one slice of rows per turn of the event
+// loop, from a bounded queue. Rows that find no room are counted and left out; no partition ever waits for it.
 
 import { isScore, type Thresholds } from '../../core/decision/decide.ts'
 import { shownAnnotations } from '../../core/decision/shown-annotations.ts'
@@ -19,14 +19,14 @@ import { ShadowQueue } from './shadow-queue.ts'
 import type { ShadowSlot } from './model-switch.ts'
 import { scoreShadow, type ShadowRows, type ShadowScores } from './shadow-cascade.ts'
 
-/** Rows that may wait, over all partitions: some seconds of a busy scorer. */
+/** Most rows that wait, over all partitions: a few seconds of a busy scorer. */
 export const SHADOW_ROWS_MAX = 16_384
-/** Rows of one turn: well below what a partition would notice. */
+/** Rows per turn, few enough that no partition notices. */
 const SLICE_ROWS = 256
-/** Transactions kept until their label comes: those that some model alerts, and a part of the others. */
+/** Transactions kept until their labels arrive: those that either model alerts on, and a sample of the others. */
 const ALERTED_KEPT_MAX = 32_768
 const APPROVED_KEPT_MAX = 65_536
-/** Labels come within this time or never. */
+/** Longest wait for a label. */
 const LABEL_AGE_MS_MAX = 60 * 86_400_000
 
 type Outcomes = Readonly<Record<ModelRole, Outcome>>
@@ -36,12 +36,12 @@ interface Judged {
   readonly amountMinor: number
 }
 
-/** A batch that waits: rows one after the other, and labels that came with it. */
+/** A waiting batch: its rows, and the labels that came with it. */
 interface Waiting extends ShadowRows {
   readonly states: Uint8Array
   readonly decisions: readonly DecisionRecord[]
   readonly transactions: DecidedBatch['transactions']
-  /** What decided: the shadow's scores are ruled by it, too. */
+  /** The policy that decided; it rules on the shadow's scores too. */
   readonly policy: CompiledPolicy
   readonly labels: DecidedBatch['labelled']
 }
@@ -56,7 +56,7 @@ export class ShadowScorer implements ShadowSlot, Closable {
   readonly #alerted = new BoundedSample<Judged>(ALERTED_KEPT_MAX, LABEL_AGE_MS_MAX)
   readonly #approved = new BoundedSample<Judged>(APPROVED_KEPT_MAX, LABEL_AGE_MS_MAX)
   #model: ScoringModel | null = null
-  /** Models that a turn may be scoring with; closed once its slice is done. */
+  /** Models that a turn may still be using; each is closed once its slice is done. */
   #retired: ScoringModel[] = []
   readonly #queue: ShadowQueue<Waiting>
 
@@ -67,7 +67,7 @@ export class ShadowScorer implements ShadowSlot, Closable {
       sliceRows: SLICE_ROWS,
       step: (waiting, from, to, isWanted) => this.#step(waiting, from, to, isWanted),
       failed: (error, rows) => {
-        // The shadow may fail as it likes, as long as it says so.
+        // A failing shadow is reported and changes nothing else.
         options.telemetry.shadowNotScored(rows)
         options.log.warn(
           { error },
@@ -84,12 +84,18 @@ export class ShadowScorer implements ShadowSlot, Closable {
     return this.#model?.info.digest ?? null
   }
 
-  /** Whether batches must bring the payments before each: what is set meanwhile does without until the next one. */
+  /**
+   * True when batches must bring the payments before each row. A model that is set while a batch is decided starts with
+   * the next one.
+   */
   get keepsSequences(): boolean {
     return this.#model !== null && this.#model.verifier !== null
   }
 
-  /** Takes over the model, which is closed when another one comes. What the last one judged is forgotten. */
+  /**
+   * Takes ownership of the model, and closes it when another one is set. Comparisons with the previous model are
+   * discarded.
+   */
   set(model: ScoringModel | null): void {
     if (this.#model !== null) this.#retired.push(this.#model)
     this.#model = model
@@ -97,7 +103,7 @@ export class ShadowScorer implements ShadowSlot, Closable {
     if (!this.#queue.isWorking) this.#closeRetired()
   }
 
-  /** Another model decides: what was judged beside the last one says nothing of it. */
+  /** Called when the active model changes: comparisons with the previous one are discarded. */
   forget(): void {
     this.#queue.empty()
     this.#alerted.clear()
@@ -105,7 +111,7 @@ export class ShadowScorer implements ShadowSlot, Closable {
     this.#options.telemetry.shadowSampled(this.#model === null ? 0 : 1)
   }
 
-  /** Takes copies: the partition goes on with its arrays. */
+  /** Copies the arrays, because the partition reuses them. */
   offer(decided: DecidedBatch, policy: CompiledPolicy): void {
     if (this.#model === null) return
     const { decisions, features, states, sequences, amountsMinor, transactions } = decided
@@ -135,7 +141,7 @@ export class ShadowScorer implements ShadowSlot, Closable {
     if (from === 0) this.#meetLabels(waiting)
     try {
       const scored = await scoreShadow(model, waiting, from, to)
-      // Another model has come meanwhile: these scores are of the one before it.
+      // The model was replaced while this slice ran, so these scores are of the earlier one.
       if (this.#model !== model || !isWanted()) return
       const { info } = model
       const thresholds = { flag: info.flagThreshold, block: info.blockThreshold }
@@ -161,7 +167,7 @@ export class ShadowScorer implements ShadowSlot, Closable {
     for (const [index, score] of found.scores.entries()) {
       const row = from + index
       const decision = waiting.decisions[row]
-      // A duplicate is not judged, and a revision is of a transaction that was judged before.
+      // Duplicates are not judged, and a revision's transaction was judged before.
       if (decision === undefined || decision.duplicateOfOffset !== null || decision.revision > 0) {
         continue
       }
@@ -201,7 +207,7 @@ export class ShadowScorer implements ShadowSlot, Closable {
   }
 }
 
-/** Annotations of a decision, had the shadow scored: those of the active cascade are not the shadow's. */
+/** Annotations of a decision as if the shadow had scored it: the active cascade's annotations are removed. */
 function annotationsOfShadow(
   decision: DecisionRecord,
   mark: CascadeAnnotation | null,

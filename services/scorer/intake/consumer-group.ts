@@ -1,5 +1,5 @@
-// Membership of the consumer group: which partitions are ours, and handing them what is fetched. kafkajs only fills
-// partitions, and pauses or resumes partitions; nothing waits inside its handler.
+// Membership of the consumer group: tracks the assigned partitions and passes fetched records to them. The kafkajs
+// handler only fills queues and pauses or resumes partitions; nothing waits inside it.
 
 import assert from 'node:assert'
 import type { Admin } from 'kafkajs'
@@ -26,7 +26,7 @@ import { readLow, startPartition } from '../recovery/partition-start.ts'
 import { PartitionState } from '../recovery/partition-state.ts'
 import type { OperatorOverrides } from '../deployments/operator-overrides.ts'
 
-/** How often the broker is asked where the log ends; an answer must come before the next question. */
+/** Interval of the requests for the end of the log; an answer must arrive before the next request. */
 const LAG_INTERVAL_MS = 2_000
 
 export interface ConsumerGroupOptions {
@@ -37,18 +37,18 @@ export interface ConsumerGroupOptions {
   readonly admin: Admin
   readonly store: PartitionStore
   readonly openLog: (options: LogClientOptions) => LogClient | Promise<LogClient>
-  /** What operators have said. */
+  /** Overrides of operators. */
   readonly words: OperatorOverrides
   readonly inbox: (partition: number) => InboxOptions
-  /** The model of the batch that begins in this partition, and all that goes with it. */
+  /** The model and options for the batch that begins in this partition. */
   readonly takeOutput: (partition: number) => HeldOutput
 }
 
-/** Starts, feeds and ends the partitions that the group assigns to this process. */
+/** Starts, feeds and stops the partitions that the group assigns to this process. */
 export class ConsumerGroup implements Closable {
   readonly #options: ConsumerGroupOptions
   readonly #partitions = new Map<number, PartitionProcessor>()
-  /** Per partition, up to where everything was fetched, records that carry no message included. */
+  /** Per partition, the offset up to which everything was fetched, control records included. */
   readonly #fetchedTo = new Map<number, number>()
   readonly #lag: LagObserver
   readonly #heldBack: HeldBackInput
@@ -93,12 +93,12 @@ export class ConsumerGroup implements Closable {
     return [...this.#partitions.keys()].sort((a, b) => a - b)
   }
 
-  /** Partitions that decide without their state now. */
+  /** Partitions that currently decide without their state. */
   get degradedPartitions(): readonly number[] {
     return this.partitions.filter((partition) => this.#partitions.get(partition)?.isDegraded)
   }
 
-  /** Joins the group; resolves once its first partitions have begun. */
+  /** Joins the group; resolves once its first partitions have started. */
   async start(): Promise<void> {
     const { config, log } = this.#options
     this.#client = await this.#options.openLog({
@@ -147,7 +147,7 @@ export class ConsumerGroup implements Closable {
     this.#partitions.get(partition)?.push(isTransactions ? 'transactions' : 'labels', records)
   }
 
-  /** Ends all partitions and starts those assigned, also ones held before: their fetches may be stale. */
+  /** Ends all partitions and starts the assigned ones, also those assigned before: their fetches may be stale. */
   async #assign(partitions: readonly number[]): Promise<void> {
     const { log, telemetry } = this.#options
     await this.#end()
@@ -155,7 +155,7 @@ export class ConsumerGroup implements Closable {
     this.#lag.keepOnly(partitions)
     for (const partition of partitions)
       this.#partitions.set(partition, this.#openPartition(partition))
-    // Also without a partition: a spare is ready to take over.
+    // This holds without partitions too: a spare is ready to take over.
     this.#hasJoined = true
     telemetry.rebalanced(partitions.length)
     log.info({ partitions }, 'Partitions assigned.')
@@ -240,7 +240,7 @@ export class ConsumerGroup implements Closable {
     }
   }
 
-  /** An idle partition has decided all that was fetched, be it messages or records that carry none. */
+  /** An idle partition has decided everything that was fetched, control records included. */
   #standings(): ReadonlyMap<number, PartitionStatus> {
     const standings = new Map<number, PartitionStatus>()
     for (const [partition, processor] of this.#partitions) {

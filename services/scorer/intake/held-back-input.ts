@@ -1,24 +1,24 @@
-// Input that a transaction of its producer holds back: a committed reader sees nothing behind the first open transaction of
-// a partition, so its decisions stop, and its lag, which ends at the same offset, says 0.
+// Detects input that an open producer transaction holds back. A read-committed consumer sees nothing behind the first
+// open transaction of a partition: its decisions stop, while its lag, which ends at the same offset, shows 0.
 
 import type { Clock } from '../../core/clock.ts'
 import type { FetchedRecords } from '../../platform/kafka/log-client.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { ScorerTelemetry } from '../../platform/metrics/scorer-telemetry.ts'
 
-/** Transactions that are open for less are how transactional producers work. */
+/** Shorter transactions are normal for transactional producers, and are not logged. */
 const LOGGED_AFTER_MS = 10_000
-/** Without news for so long, because the broker is away or the partition is paused, nothing true can be said. */
+/** After this time without a fetch, because the broker is away or the partition is paused, the value is unknown. */
 const NEWS_MS_MAX = 5_000
 
-/** The ends of one partition of one topic, as they were fetched last. */
+/** The last fetched ends of one partition of one topic. */
 interface SeenEnds {
   readonly topic: string
   readonly partition: number
   readonly stable: number
   readonly high: number
   readonly seenAtMs: number
-  /** Since when the committed end has stood still behind the end; null while it does not lie behind. */
+  /** Time since which the last stable offset has stood still behind the end; null while it does not lie behind. */
   readonly heldSinceMs: number | null
 }
 
@@ -37,7 +37,7 @@ export class HeldBackInput {
     this.#options = options
   }
 
-  /** Notes the ends of what was fetched. */
+  /** Records the ends of a fetch. */
   saw({ topic, partition, highWatermark: high, lastStableOffset: stable }: FetchedRecords): void {
     if (stable === null) return
     const key = `${topic}/${partition}`
@@ -48,7 +48,7 @@ export class HeldBackInput {
     this.#ends.set(key, { topic, partition, stable, high, seenAtMs: nowMs, heldSinceMs })
   }
 
-  /** Reports the longest hold of each partition, over its topics. To be called at intervals. */
+  /** Reports the longest hold of each partition, over its topics. Must be called at intervals. */
   observe(): void {
     const { clock, telemetry } = this.#options
     const nowMs = clock.monotonicMs()
@@ -61,7 +61,7 @@ export class HeldBackInput {
     }
   }
 
-  /** The partition is no longer read: its series end. */
+  /** Ends the series of a partition that is no longer read. */
   forget(partition: number): void {
     for (const [key, ends] of this.#ends) {
       if (ends.partition !== partition) continue

@@ -1,20 +1,20 @@
-// How far the partitions of this process are behind the log. The broker is asked, since what a partition has fetched says
-// nothing while it starts over; and when the broker does not answer there is no value rather than an old one.
+// Measures how far the partitions of this process are behind the log. It asks the broker, because a partition that
+// starts over fetches nothing. When the broker does not answer, there is no value rather than an old one.
 
 import type { Clock } from '../../core/clock.ts'
 import type { LogEnds } from '../../platform/kafka/log-ends.ts'
 import type { ScorerTelemetry } from '../../platform/metrics/scorer-telemetry.ts'
 
-/** Ends of the log remembered per partition, to date what is not yet fetched. */
+/** Most remembered ends of the log per partition; they date messages that are not yet fetched. */
 const SIGHTINGS_MAX = 256
 
-/** Where a partition stands. */
+/** The status of a partition. */
 export interface PartitionStatus {
-  /** Everything below is decided; null before the partition has read back what is committed. */
+  /** Everything below this offset is decided; null before the partition has read the committed offsets. */
   readonly nextOffset: number | null
-  /** Time stamp of the oldest transaction in hand or waiting in the partition; null when it has none. */
+  /** Time stamp of the oldest transaction in hand or queued in the partition; null when there is none. */
   readonly oldestTimestampMs: number | null
-  /** Works, and has decided all that it was given. */
+  /** The partition works, and has decided everything that it was given. */
   readonly isIdle: boolean
 }
 
@@ -43,7 +43,7 @@ export class LagObserver {
     this.#options = options
   }
 
-  /** Asks and reports, never rejects. To be called at intervals: an answer that takes longer is a failure. */
+  /** Asks and reports, never rejects. Must be called at intervals: an answer that takes longer counts as a failure. */
   async observe(): Promise<void> {
     if (this.#isAsking) {
       this.#fail()
@@ -56,7 +56,7 @@ export class LagObserver {
       const ends = await readLogEnds()
       const isStarting = [...partitions().values()].some(({ nextOffset }) => nextOffset === null)
       const committed = isStarting ? await readCommitted() : new Map<number, number>()
-      // Looked at after the answer, so that what was decided meanwhile is no lag.
+      // Read after the answer, so that decisions made while waiting count as no lag.
       for (const [partition, standing] of partitions()) {
         this.#report(partition, standing, ends.get(partition), committed.get(partition), askedAtMs)
       }
@@ -67,7 +67,7 @@ export class LagObserver {
     }
   }
 
-  /** Forgets all other partitions, and with them their series. */
+  /** Forgets all other partitions, and ends their series. */
   keepOnly(partitions: readonly number[]): void {
     for (const partition of this.#sightings.keys()) {
       if (partitions.includes(partition)) continue
@@ -107,14 +107,14 @@ export class LagObserver {
     telemetry.lagObserved(partition, messages, Math.max(0, ageMs) / 1_000)
   }
 
-  /** When the message at `next` was first known to be in the log. */
+  /** The time when the message at `next` was first known to be in the log. */
   #firstSeenMs(partition: number, next: number, high: number, askedAtMs: number): number {
     let sightings = this.#sightings.get(partition) ?? []
     sightings = sightings.filter((sighting) => sighting.high > next)
     if (high > next && (sightings.at(-1)?.high ?? 0) < high) {
       sightings.push({ high, atMs: askedAtMs })
     }
-    // Every other one is enough: what falls away was seen a little after the one before it.
+    // Every other one is enough: the one before each removed entry is only slightly older.
     if (sightings.length > SIGHTINGS_MAX) sightings = sightings.filter((_, i) => i % 2 === 0)
     this.#sightings.set(partition, sightings)
     return sightings[0]?.atMs ?? askedAtMs

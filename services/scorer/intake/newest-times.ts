@@ -1,4 +1,4 @@
-// How far in event time a micro-batch reaches.
+// Finds how far a micro-batch reaches in event time.
 
 import type { Taken } from './record-queue.ts'
 

@@ -1,4 +1,4 @@
-// What a partition has been given and not yet taken: two bounded queues, decoded when taken.
+// Messages that a partition has received and not yet taken: two bounded queues, decoded when taken.
 
 import assert from 'node:assert/strict'
 import { deadLetterOf, type RejectReason } from '../../core/dead-letters.ts'
@@ -15,20 +15,20 @@ import { systemClock } from '../../platform/clock.ts'
 import type { LogRecord } from '../../platform/kafka/log-client.ts'
 import type { PartitionEntry, PartitionLabel } from '../batch/fold-batch.ts'
 
-/** Messages of one topic beyond which the partition is paused, in batches of the largest size. */
+/** Size of a topic's queue above which the partition is paused, in batches of the largest size. */
 const QUEUED_BATCHES_MAX = 4
 
 export interface Rejected {
   readonly topic: 'transactions' | 'labels'
   readonly reason: RejectReason
   readonly letter: DeadLetter
-  /** Headers of the message, not looked at yet. */
+  /** Headers of the message, not decoded yet. */
   readonly headers: MessageHeaders | undefined
-  /** What the message repeats when it was sent again after an earlier dead letter. */
+  /** Position of the original message, when this one was sent again after a dead letter. */
   readonly redrivenFrom: MessagePosition | null
 }
 
-/** What was taken for one micro-batch. Offsets are those to commit with it. */
+/** Messages taken for one micro-batch. The offsets are those to commit with it. */
 export interface Taken {
   readonly entries: readonly PartitionEntry[]
   readonly labels: readonly PartitionLabel[]
@@ -37,7 +37,7 @@ export interface Taken {
   readonly nextOffset: number
   readonly labelNextOffset: number
   readonly oldestTimestampMs: number | null
-  /** When the newest transaction was added to the queue; null without one. */
+  /** Time at which the newest transaction was added to the queue; null without one. */
   readonly fetchedMs: number | null
 }
 
@@ -54,7 +54,7 @@ export interface InboxOptions {
   readonly hmacKey: string
 }
 
-/** What a fold of the partition needs to know. */
+/** Options for computing the partition's features. */
 export function foldOptionsOf({
   rates,
   codecs,
@@ -74,13 +74,13 @@ export class RecordQueue {
   readonly #options: InboxOptions
   #transactions: LogRecord[] = []
   #labels: LogRecord[] = []
-  /** When transactions were added, up to which offset, oldest first; those that wait only. */
+  /** Arrival times of waiting transactions, each with the offset after its last one, oldest first. */
   #arrivals: { readonly nextOffset: number; readonly atMs: number }[] = []
   #head: { readonly offset: number; readonly outcome: Outcome } | null = null
   #nextOffset: number
   #labelNextOffset: number
 
-  /** Messages below these offsets are answered already and dropped. */
+  /** Messages below these offsets are already processed, and dropped. */
   constructor(options: InboxOptions, nextOffset: number, labelNextOffset: number) {
     this.#options = options
     this.#nextOffset = nextOffset
@@ -100,7 +100,7 @@ export class RecordQueue {
     return this.#transactions.length >= this.#options.batchSizeMax
   }
 
-  /** Time stamp of the oldest transaction that waits, or null. */
+  /** Time stamp of the oldest waiting transaction, or null. */
   get oldestTimestampMs(): number | null {
     const first = this.#transactions[0]
     return first?.timestampMs ?? null
@@ -111,7 +111,7 @@ export class RecordQueue {
     return queue.length >= QUEUED_BATCHES_MAX * this.#options.batchSizeMax
   }
 
-  /** Adds records; those below what is there are repeats, and dropped. */
+  /** Adds records. Those below the next expected offset are repeats, and dropped. */
   push(
     topic: 'transactions' | 'labels',
     records: readonly LogRecord[],
@@ -129,9 +129,9 @@ export class RecordQueue {
   }
 
   /**
-   * Takes up to a batch of labels, then up to a batch of transactions while `mayGoOn` allows the next one. The
-   * label watermark handed to it is the newest seen, those just taken included. The batch ends before
-   * a watermark that `batch` refuses. Null when nothing may be taken.
+   * Takes up to a batch of labels, then up to a batch of transactions while `mayGoOn` allows the next one. `mayGoOn`
+   * receives the newest label watermark, including the labels just taken. The batch ends before a watermark that
+   * `batch` refuses. Null when nothing may be taken.
    */
   take(
     nowMs: number,
@@ -162,7 +162,7 @@ export class RecordQueue {
             ? batch.addWatermark(entry.timeMs)
             : mayGoOn(entry.transaction.eventTimeMs, newestLabelWatermarkMs)
         if (!mayTake) {
-          // Kept decoded: it is asked for again until the other partitions have caught up.
+          // Kept decoded, since it is requested again until the other partitions have caught up.
           this.#head = { offset: entry.offset, outcome }
           break
         }
@@ -186,7 +186,7 @@ export class RecordQueue {
     }
   }
 
-  /** When the transaction before the next offset was added. */
+  /** The arrival time of the transaction before the next offset. */
   #passArrivals(): number {
     const atMs = this.#arrivals.find(({ nextOffset }) => nextOffset >= this.#nextOffset)?.atMs
     this.#arrivals = this.#arrivals.filter(({ nextOffset }) => nextOffset > this.#nextOffset)
@@ -235,7 +235,7 @@ export class RecordQueue {
     if (this.#options.rates.toReferenceMinor(amountMinor, currency, eventTimeMs) === null) {
       return reject('unknown_currency', 'currency')
     }
-    // The sender sets the message's time, too: live, nothing may be ahead of our own clock either.
+    // The sender also sets the message's time stamp. Live, nothing may be ahead of our own clock either.
     const { alignment, eventAheadMsMax } = this.#options
     const sentMs = alignment === 'live' ? Math.min(timestampMs, nowMs) : timestampMs
     if (eventTimeMs > sentMs + eventAheadMsMax) {

@@ -1,4 +1,4 @@
-// What one micro-batch publishes, encoded: alerts, leases, one decision batch, dead letters, and the offsets.
+// Encodes the output of one micro-batch: alerts, leases, one decision batch, dead letters, and the offsets.
 
 import { randomBytes } from 'node:crypto'
 import { batchHashOf, DIGEST_SALT_BYTES } from '../../core/audit/batch-hash.ts'
@@ -36,18 +36,18 @@ export interface OutputOptions {
 export interface EncodedOutput {
   readonly messages: readonly OutgoingMessage[]
   readonly offsets: readonly InputOffset[]
-  /** Hash of the block, base64: the next block carries it. */
+  /** Hash of the decision batch, base64; the next decision batch carries it. */
   readonly chainHash: string
 }
 
-/** What one batch took in and came to. */
+/** Input of one batch and its decisions. */
 interface BatchOutput {
   readonly taken: Taken
   readonly decided: DecidedBatch
-  /** Per partition, how far its state was when the batch was decided. */
+  /** Per partition, the progress of its state when the batch was decided. */
   readonly progress: readonly (PartitionProgress | null)[]
   readonly position: PartitionPosition
-  /** Hash of the block before this one, base64. */
+  /** Hash of the previous decision batch, base64. */
   readonly previousHash: string
   readonly decidedAtMs: number
 }
@@ -67,7 +67,7 @@ export function encodeOutput(
   const { published, leases, kept } = decided.blocks
   const output = encodeBlocks(published, leases, codecs, { partition, topics }, (alert) => {
     const headers = headersOf(taken.entries, alert.source.offset)
-    // A revision that a lease makes, much later, is no part of the payment's trace.
+    // A revision caused by a lease comes much later and is not part of the payment's trace.
     const traced = ofDecisions.has(alert) ? span?.alertHeaders(alert.alertId, headers) : null
     return withHeaders(traced ?? traceHeadersOf(headers))
   })
@@ -86,7 +86,7 @@ export function encodeOutput(
     partition,
     key: String(partition),
     value: blockValue,
-    // For `sluice trace`: beside the block, whose hash and replay know nothing of it.
+    // For `sluice trace`. A header, so that hash and replay of the decision batch do not depend on it.
     ...(taken.fetchedMs !== null && { headers: { [FETCHED_HEADER]: String(taken.fetchedMs) } }),
   }
   const messages = [decisions, ...output.alerts, ...output.leases, ...letters]
@@ -110,7 +110,7 @@ function headersOf(entries: Taken['entries'], offset: number): MessageHeaders | 
   return entry?.offset === offset ? entry.headers : undefined
 }
 
-/** No headers at all where there is nothing to say: they cost bytes in every message. */
+/** No headers when there are none to send: they cost bytes in every message. */
 function withHeaders(
   headers: (Partial<TraceHeaders> & Partial<Record<typeof REDRIVEN_FROM_HEADER, string>>) | null,
 ): { readonly headers?: Record<string, string> } {

@@ -1,4 +1,4 @@
-// Alerts and leases of a partition as they are written, with or without a micro-batch, and the offsets beside them.
+// Encodes the alerts and leases of a partition, with or without a micro-batch, and the offsets committed with them.
 
 import type { CardLease } from '../../core/decision/leases.ts'
 import {
@@ -11,8 +11,8 @@ import type { Alert } from '../../core/wire/records.ts'
 import type { InputOffset, OutgoingMessage } from '../../platform/kafka/log-client.ts'
 
 /**
- * Alerts in their order, and one record per card whose lease has changed. Both are keyed by card; their topics have as
- * many partitions as the input, so a card's are here. A lease has the headers of its alert.
+ * Alerts in order, and one record per card whose lease has changed. Both are keyed by card. Their topics have as many
+ * partitions as the input, so a card has the same partition in each. A lease has the headers of its alert.
  */
 export function encodeBlocks(
   published: readonly Alert[],
@@ -40,7 +40,10 @@ export function encodeBlocks(
   return { alerts: [...written.values()], leases: records }
 }
 
-/** What is committed: where the partition stands beside one offset, what it remembers of its blocks beside the other. */
+/**
+ * The offsets to commit. The metadata of one holds the partition's position; that of the other holds the state of its
+ * blocks.
+ */
 export function offsetsOf(
   partition: number,
   topics: { readonly transactions: string; readonly labels: string },

@@ -1,4 +1,4 @@
-// Decisions and alerts as they are published.
+// Builds decisions and alerts as they are published.
 
 import {
   actionOf,
@@ -23,7 +23,7 @@ import type { DecideOptions } from '../decide/decide-options.ts'
 const CONTROL_MARK: GuardAnnotation = 'control_group'
 const UNNAMED: Pick<DecisionRecord, 'segment' | 'rules'> = { segment: null, rules: [] }
 
-/** What is the same in a first decision and a revision. */
+/** The fields shared by first decisions and revisions. */
 export function decisionOf(
   transaction: Transaction,
   decided: Omit<
@@ -54,7 +54,7 @@ export function decisionOf(
   }
 }
 
-/** What a decision names of its ruling; a duplicate has none. */
+/** The parts of a ruling that a decision names; a duplicate has none. */
 export function namedIn(ruling: Ruling | null): Pick<DecisionRecord, 'segment' | 'rules'> {
   if (ruling === null) return UNNAMED
   const { segment, rules } = ruling
@@ -63,9 +63,9 @@ export function namedIn(ruling: Ruling | null): Pick<DecisionRecord, 'segment' |
     : { segment, rules: rules.map(({ name }) => name) }
 }
 
-/** What the alert of a decision asks for; null when its outcome is not published. */
+/** The action that the alert of a decision requests; null when its outcome is not published. */
 export function alertActionOf(decision: DecisionRecord, ruling: Ruling): AlertAction | null {
-  // Let through to see what becomes of it: analysts are told.
+  // A control transaction is let through to observe its outcome; analysts see a flag.
   const isControl = decision.annotations.includes(CONTROL_MARK)
   return isControl ? 'flag' : actionOf(decision.outcome, ruling.mode)
 }

@@ -1,6 +1,5 @@
-// What one partition remembers of its blocks: leases, and what its breaker and budgets have counted. Decisions pass through
-// here in the order of offsets on their way to becoming alerts. Everything is as of the last commit when a partition starts,
-// so a failed batch leaves nothing behind.
+// The blocks of one partition: leases, and the counts of its breaker and budgets. Decisions pass through in offset
+// order before they become alerts. A partition starts from the last commit, so a failed batch leaves no trace.
 
 import {
   BlockGuard,
@@ -24,27 +23,27 @@ import type { Label } from '../../core/transaction.ts'
 import type { Alert, AlertCause, AlertLease } from '../../core/wire/records.ts'
 import type { BlocksReport } from '../../platform/metrics/deployment-metrics.ts'
 
-/** What a partition begins with. */
+/** The state from which a partition begins. */
 export interface KeptBlocks {
   readonly leases: Iterable<CardLease>
-  /** What `BlocksOutput.kept` was at the last commit; null for nothing. */
+  /** `BlocksOutput.kept` of the last commit; null for none. */
   readonly kept: string | null
   readonly newestEventMs: number
   readonly leasesMax: number
 }
 
-/** What goes into the next Kafka transaction. */
+/** Output for the next Kafka transaction. */
 export interface BlocksOutput {
-  /** Alerts in the order in which they are to be read: those of decisions, and revisions that leases have made. */
+  /** Alerts in publishing order: those of decisions, and revisions caused by leases. */
   readonly published: readonly Alert[]
-  /** By card, its lease from now on; null for none. */
+  /** By card, its new lease; null when it has none any more. */
   readonly leases: ReadonlyMap<string, CardLease | null>
-  /** To be committed beside the offsets. */
+  /** Metadata committed with the offsets. */
   readonly kept: string | null
   readonly counts: BlocksReport
 }
 
-/** What is to be settled. */
+/** A ruling before the guards. */
 export interface Unsettled {
   readonly transactionId: string
   readonly card: string
@@ -57,7 +56,9 @@ export class PartitionBlocks {
   readonly #table: LeaseTable
   readonly #guard: BlockGuard
   #partitionTimeMs: number
-  /** How much later than the newest event its message was sent: what is then, the partition's time being now. */
+  /**
+   * Delay between the newest event and the sending of its message: the offset from the partition's time to the clock.
+   */
   #skewMs: number
   #published: Alert[] = []
   #changed = new Map<string, CardLease | null>()
@@ -76,7 +77,7 @@ export class PartitionBlocks {
     return this.#table.size
   }
 
-  /** Event time goes on: leases end by it. To be called for each transaction, before its ruling. */
+  /** Advances event time, which ends leases. Must be called for each transaction, before its ruling. */
   advance(eventTimeMs: number, timestampMs: number, decidedAtMs: number): void {
     if (eventTimeMs > this.#partitionTimeMs) {
       this.#partitionTimeMs = eventTimeMs
@@ -86,9 +87,8 @@ export class PartitionBlocks {
   }
 
   /**
-   * A label that has come. Fraud on any payment of a blocked card is evidence that the block is right, and holds it for
-   * `leaseMs` from when it was known; only on the payment that was blocked does it confirm, and only there does a
-   * genuine one release.
+   * Applies a label. Fraud on any payment of a blocked card supports the block and extends it to `leaseMs` after the
+   * label was known. Only the blocked payment's own label confirms the block (fraud) or releases it (genuine).
    */
   label(
     { card, transactionId, verdict, knownAtMs }: Label,
@@ -99,7 +99,7 @@ export class PartitionBlocks {
     if (lease === null) return
     const isItsOwn = lease.alert.transactionId === transactionId
     if (verdict === 'fraud') {
-      // By when it was known, and not when it is read: who says it again extends nothing.
+      // Counts from the time when the label was known, not from when it is read: repeating a label extends nothing.
       const fromMs = Math.min(knownAtMs, this.#nowInPartitionMs(decidedAtMs))
       const grade = isItsOwn ? 'confirmed' : 'corroborated'
       this.#apply(this.#table.extend(lease, { endMs: fromMs + leaseMs, grade }, decidedAtMs))
@@ -112,7 +112,7 @@ export class PartitionBlocks {
     }
   }
 
-  /** Breaker, control group and budgets have their say. */
+  /** Applies breaker, control group and budgets. */
   applyGuards(
     { transactionId, card, amountMinor, ruling, isRevision }: Unsettled,
     rules: GuardRules,
@@ -130,7 +130,7 @@ export class PartitionBlocks {
     )
   }
 
-  /** Takes the alert of a decision; returns it as it is published. */
+  /** Accepts the alert of a decision. Returns it as it is published. */
   publish(alert: Alert, decidedAtMs: number): Alert {
     const { lease } = alert
     if (alert.action !== 'block' || lease === null) return this.#push(alert)
@@ -147,12 +147,12 @@ export class PartitionBlocks {
       return own
     }
     const own = this.#push(alert)
-    // A late transaction's lease may be over before it begins; its alert says so itself.
+    // The lease of a late transaction may be over before it begins; its alert shows that.
     if (lease.endMs > this.#partitionTimeMs) this.#apply(this.#table.open(alert, lease))
     return own
   }
 
-  /** Takes a revision that a late transaction has made; returns it as it is published. */
+  /** Accepts a revision caused by a late transaction. Returns it as it is published. */
   revise(alert: Alert, decidedAtMs: number): Alert {
     const live = this.#table.of(alert.card)
     if (live?.alertId !== alert.alertId) return this.publish(alert, decidedAtMs)
@@ -163,18 +163,18 @@ export class PartitionBlocks {
     return this.#push(revised)
   }
 
-  /** A person lets go of a card. Does nothing when the lease is another, or gone. */
+  /** An operator releases a card. Does nothing when the lease is another one, or gone. */
   releaseByPerson(card: string, alertId: string, decidedAtMs: number): void {
     const lease = this.#table.of(card)
     if (lease?.alertId === alertId) this.#release(lease, 'person', decidedAtMs)
   }
 
-  /** Cards with a live lease, and its alert. */
+  /** Cards with a live lease, each with its alert. */
   get leased(): Iterable<Pick<CardLease, 'card' | 'alertId'>> {
     return this.#table.leases
   }
 
-  /** Ends what is over by the clock, of a partition to which nothing has come for `graceMs`. */
+  /** Ends leases that are over by the clock in a partition that has received nothing for `graceMs`. */
   endByClock(nowMs: number, graceMs: number): void {
     const timeMs = this.#clockInPartitionMs(nowMs) - graceMs
     if (this.#table.isAnyDue(timeMs)) this.#endDue(timeMs, nowMs)
@@ -184,7 +184,7 @@ export class PartitionBlocks {
     return this.#published.length > 0 || this.#changed.size > 0
   }
 
-  /** Hands out what has come together since the last call. */
+  /** Returns the output collected since the last call. */
   take(rules: GuardRules): BlocksOutput {
     const output: BlocksOutput = {
       published: this.#published,
@@ -205,12 +205,15 @@ export class PartitionBlocks {
     return output
   }
 
-  /** What the clock says in the time of the partition's events: a replay of old payments keeps its own time. */
+  /** The clock in the partition's event time: a replay of old payments keeps its own time. */
   #clockInPartitionMs(nowMs: number): number {
     return nowMs - this.#skewMs
   }
 
-  /** A quiet partition's newest event may be hours old; nothing that is known has been known for less than no time. */
+  /**
+   * The newest event of a quiet partition may be hours old, so the clock counts too; the result is never below event
+   * time.
+   */
   #nowInPartitionMs(nowMs: number): number {
     return Math.max(this.#partitionTimeMs, this.#clockInPartitionMs(nowMs))
   }
@@ -250,12 +253,12 @@ export class PartitionBlocks {
   }
 }
 
-/** Blocks of a partition that remembers nothing. */
+/** A partition without any blocks. */
 export function noBlocks(): PartitionBlocks {
   return new PartitionBlocks({ leases: [], kept: null, newestEventMs: -1, leasesMax: Infinity })
 }
 
-/** Marks of a decision, with what was settled. */
+/** Annotations of a decision, with those of its guarded ruling. */
 export function withAnnotation(
   annotations: readonly string[],
   mark: string | null,

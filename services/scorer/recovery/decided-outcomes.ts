@@ -1,7 +1,7 @@
-// What was decided for a stretch of the log, for duplicates that come later: the log of transactions does not tell, the
-// decision batches do. A second reader goes through them beside the one of the transactions. Both go in offset order, so
-// whichever is ahead waits for the other, and little is held. A block that is gone, or cannot be read, leaves the
-// outcomes of its transactions unknown.
+// Recovers the outcomes of a range of the log, for later duplicates. The log of transactions does not hold them; the
+// decision batches do. A second reader goes through the decision batches beside the reader of transactions. Both read
+// in offset order, and the one that is ahead waits for the other, so little is held in memory. A decision batch that is
+// gone or unreadable leaves the outcomes of its transactions unknown.
 
 import type { Admin } from 'kafkajs'
 import { isSluiceError } from '../../core/errors.ts'
@@ -10,10 +10,13 @@ import type { DecisionBatch, DecisionRecord } from '../../core/wire/records.ts'
 import type { LogClient, LogRecord } from '../../platform/kafka/log-client.ts'
 import { readLogSince, readPartitionEnds } from '../../platform/kafka/log-ends.ts'
 
-/** Outcomes that wait for their transactions; more than one batch of transactions has. */
+/** Most outcomes that wait for their transactions; larger than a batch of transactions. */
 export const OUTCOMES_AHEAD_MAX = 65_536
 
-/** How far the clock of a scorer may be behind that of a producer: a block is looked for from this much earlier on. */
+/**
+ * Largest difference between the clocks of a scorer and a producer: the search for decision batches starts this much
+ * earlier.
+ */
 const CLOCKS_APART_MS_MAX = 3_600_000
 
 export interface DecidedOutcome {
@@ -22,7 +25,7 @@ export interface DecidedOutcome {
   readonly outcome: DecisionRecord['outcome']
 }
 
-/** What was decided of a stretch of the log, and the offsets that got a dead letter instead. */
+/** Outcomes of a range of the log, and the offsets that became dead letters instead. */
 export interface DecidedStretch {
   readonly outcomes: readonly DecidedOutcome[]
   readonly refused: ReadonlySet<number>
@@ -38,28 +41,28 @@ export interface OutcomesSource {
   readonly partition: number
 }
 
-/** First decisions in offset order, from the one who reads blocks to the one who reads transactions. */
+/** First decisions in offset order, passed from the reader of decision batches to the reader of transactions. */
 export class DecidedOutcomes {
   readonly #toOffset: number
   readonly #ahead = new Map<number, DecidedOutcome>()
   readonly #refused = new Set<number>()
-  /** Outcomes below are taken, or not wanted. */
+  /** Outcomes below this offset are taken, or not wanted. */
   #takenTo: number
-  /** Outcomes below are here, or in no block. */
+  /** Outcomes below this offset are here, or in no decision batch. */
   #knownTo: number
   #isOver = false
   #failure: unknown = null
   #onKnown: () => void = () => undefined
   #onRoom: () => void = () => undefined
 
-  /** Of the transactions from `fromOffset` up to but without `toOffset`. */
+  /** Covers the transactions from `fromOffset` up to, but not including, `toOffset`. */
   constructor(fromOffset: number, toOffset: number) {
     this.#takenTo = fromOffset
     this.#knownTo = fromOffset
     this.#toOffset = toOffset
   }
 
-  /** True when nothing more is wanted. */
+  /** True when no more outcomes are wanted. */
   get isComplete(): boolean {
     return this.#isOver || this.#knownTo >= this.#toOffset
   }
@@ -68,7 +71,7 @@ export class DecidedOutcomes {
     return this.#ahead.size + this.#refused.size
   }
 
-  /** Adds a block; waits while there is no room. Blocks come in the order of their offsets. */
+  /** Adds a decision batch; waits while there is no room. They arrive in offset order. */
   async add({ decisions, deadLetterOffsets, nextOffset }: DecidedBlock) {
     while (this.#ahead.size + this.#refused.size >= OUTCOMES_AHEAD_MAX && !this.#isOver) {
       await new Promise<void>((resolve) => {
@@ -86,7 +89,7 @@ export class DecidedOutcomes {
     this.#onKnown()
   }
 
-  /** No block follows; `failure` is why, where that is one. */
+  /** No more decision batches follow; `failure` is the error that ended the reading, if any. */
   end(failure: unknown = null): void {
     this.#isOver = true
     this.#failure ??= failure
@@ -94,7 +97,10 @@ export class DecidedOutcomes {
     this.#onRoom()
   }
 
-  /** What was decided below `nextOffset` and not taken before. Waits for its blocks. @throws the failure of the reader */
+  /**
+   * Takes the outcomes below `nextOffset` that were not taken before. Waits for their decision batches. @throws the
+   * failure of the reader
+   */
   async take(nextOffset: number): Promise<DecidedStretch> {
     while (this.#knownTo < nextOffset && !this.#isOver) {
       await new Promise<void>((resolve) => {
@@ -116,16 +122,16 @@ export class DecidedOutcomes {
   }
 }
 
-/** A reading of decision batches that goes on by itself. */
+/** A background reading of decision batches. */
 export interface OutcomesReading {
   readonly outcomes: DecidedOutcomes
-  /** Ends it, finished or not. */
+  /** Stops the reading, finished or not. */
   close(): Promise<void>
 }
 
 /**
- * Reads what was decided for the transactions from `fromOffset` up to but without `toOffset`, none of which was sent
- * before `sinceMs`. The signal ends it, too.
+ * Reads the outcomes of the transactions from `fromOffset` up to, but not including, `toOffset`, none of which was sent
+ * before `sinceMs`. The signal stops the reading too.
  */
 export function readDecidedOutcomes(
   source: OutcomesSource,
@@ -161,7 +167,10 @@ export function readDecidedOutcomes(
   }
 }
 
-/** Reads the decisions of a time and later, to their end now. What retention takes before it is read is left out. */
+/**
+ * Reads the decisions from a time on, to the current end. Records that retention removes during the reading are
+ * skipped.
+ */
 async function readSince(
   { admin, readRange, decisionsTopic: topic, partition }: OutcomesSource,
   sinceMs: number,

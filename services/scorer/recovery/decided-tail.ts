@@ -1,5 +1,5 @@
-// The batches that a partition has decided without its state, newest last, until they are folded into it. Bounded: what no
-// longer fits is read from the log again.
+// Batches that a partition has decided without its state, newest last, until they are applied to the state. Bounded:
+// batches that no longer fit are read from the log again.
 
 import type { Frontier } from '../../core/stream/partition-progress.ts'
 import type { Foldable } from './state-rebuilder.ts'
@@ -16,7 +16,7 @@ export class DecidedTail {
     this.#messagesMax = messagesMax
   }
 
-  /** Where the first batch begins; where the next one will, when there is none. */
+  /** The position of the first batch; when there is none, that of the next one. */
   get start(): Frontier {
     return this.#start
   }
@@ -35,7 +35,7 @@ export class DecidedTail {
     while (this.#messageCount > this.#messagesMax) this.#shift()
   }
 
-  /** Lets go of the first batch, if it is still this one. */
+  /** Removes the first batch, if it is still this one. */
   done(batch: Foldable): void {
     if (this.#batches[0] === batch) this.#shift()
   }
@@ -49,7 +49,7 @@ export class DecidedTail {
   }
 }
 
-/** A batch without messages takes room, too. */
+/** A batch without messages takes room too. */
 function countOf({ entries, labels }: Foldable): number {
   return 1 + entries.length + labels.length
 }

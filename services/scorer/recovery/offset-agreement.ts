@@ -1,6 +1,6 @@
-// The committed offsets of a partition against its last decision batch. A batch and the offsets that it reaches are committed
-// together, so at every start they are equal. Where they are not, the group's offsets were lost, or set by hand: going on
-// would decide transactions a second time, or skip them.
+// Compares the committed offsets of a partition with its last decision batch. A decision batch and its offsets are
+// committed together, so they agree at every start. When they differ, the group's offsets were lost or set by hand:
+// continuing would decide transactions twice, or skip them.
 
 import { SluiceError } from '../../core/errors.ts'
 import type { DecisionBatch } from '../../core/wire/records.ts'
@@ -13,8 +13,8 @@ export interface InputPlace {
 }
 
 /**
- * True when both topics are where the last batch has left them, false when one is ahead only of what its log no longer
- * holds: then nothing is left to be decided in between.
+ * True when both offsets match the last decision batch. False when one is ahead only of records that its log no longer
+ * holds: then nothing in between is left to decide.
  * @throws SluiceError SLUICE_PARTITION_OFFSET_LOST
  */
 export function isWhereDecided(

@@ -1,9 +1,8 @@
-// Brings the state of a partition back beside its work: the partition goes on deciding without it, and this reads the log a second
-// time, folds, and publishes nothing. When next to nothing is left to fold, the partition holds at the end of a batch,
-// lets the rest be folded, and has a state that holds exactly what is committed.
-//
-// Whatever happened, the way is the same: raise the epoch (an earlier write on its way can then change nothing), look
-// what stands, and fold what it lacks. A failure starts that over, after a while.
+// Restores the state of a partition while the partition decides without it. It reads the log a second time and applies
+// the records without publishing anything. When few messages are left, the partition pauses, the rest is applied, and
+// the state holds exactly what is committed. The steps are the same after any failure: raise the epoch, so that an
+// earlier write in flight changes nothing; compare the state with the committed offsets; apply the missing records. A
+// failed attempt starts over after a delay.
 
 import { isSluiceError } from '../../core/errors.ts'
 import { isBehind, type Frontier } from '../../core/stream/partition-progress.ts'
@@ -20,19 +19,19 @@ import { planState } from './state-plan.ts'
 
 const RETRY_FIRST_MS = 50
 const RETRY_MS_MAX = 2_000
-/** Nobody waits for a restore, so Redis may take its time. */
+/** Longest wait for Redis during a restore, which no batch waits for. */
 const ANSWER_MS_MAX = 5_000
-/** How long a partition holds, in longest waits for an answer. */
+/** Longest pause of the partition, in multiples of its longest wait for an answer. */
 const HOLD_ANSWERS_MAX = 2
-/** Messages that a partition has decided without its state and that are kept for it; older ones are read again. */
+/** Messages kept in memory that the partition has decided without its state; older ones are read from the log again. */
 export const TAIL_MESSAGES_MAX = 16_384
-/** The partition is held when at most this many messages are left to fold. */
+/** The partition pauses when at most this many messages are left to apply. */
 export const HOLD_MESSAGES_MAX = 1_024
 
 export interface RestorerDeps extends RefoldDeps {
   readonly store: PartitionStore
   readonly log: Logger
-  /** Longest wait for an answer while the partition holds, ms. */
+  /** Longest wait for an answer while the partition pauses, ms. */
   readonly answerMsMax: number
   /** The oldest offsets that the log holds. */
   readonly readLow: () => Promise<Frontier>
@@ -41,11 +40,11 @@ export interface RestorerDeps extends RefoldDeps {
 }
 
 export interface RestorerStart {
-  /** All that is committed; batches pushed later follow it. */
+  /** Everything that is committed; batches pushed later follow it. */
   readonly committed: Frontier
   /** A generation that is known to hold a damaged value; null for none. */
   readonly corruptGeneration: number | null
-  /** Called when the partition may hold, and when there is a failure to be seen. */
+  /** Called when the partition may pause, and when `failure` is set. */
   readonly onNews: () => void
 }
 
@@ -69,25 +68,25 @@ export class PartitionRestorer {
     this.#done = this.#run()
   }
 
-  /** True when holding the partition would let it go on with its state at once. */
+  /** True when the state is so close that a pause would complete it at once. */
   get isNear(): boolean {
     return this.#isNear
   }
 
-  /** Another owner has taken over the partition: what no further attempt can mend. */
+  /** Set when another owner has taken over the partition, which no further attempt can repair. */
   get failure(): Error | null {
     return this.#failure
   }
 
-  /** Takes a batch that was decided and committed. */
+  /** Adds a batch that was decided and committed. */
   push(batch: Foldable): void {
     this.#tail.push(batch)
     this.#wake?.()
   }
 
   /**
-   * Folds the rest, while the partition decides nothing. The session of a state that holds exactly what is committed; null
-   * when Redis has failed once more or is slow, and the partition is to go on without.
+   * Applies the rest while the partition decides nothing. Returns the session of a state that holds exactly what is
+   * committed. Null when Redis has failed again or is slow; the partition then continues without state.
    */
   finish(): Promise<PartitionSession | null> {
     return new Promise((resolve) => {
@@ -129,7 +128,7 @@ export class PartitionRestorer {
           return
         }
         this.#release(null)
-        // A refusal lasts until somebody grants what is missing. Until then degraded decisions are better than none.
+        // A refusal lasts until somebody grants the right. Until then degraded decisions are better than none.
         const refusal = kafkaRefusal(error)
         const line = { partition: inbox.partition, error: refusal ?? error }
         if (refusal === null) log.warn(line, 'The state could not be restored yet.')
@@ -182,7 +181,7 @@ export class PartitionRestorer {
     return session
   }
 
-  /** Folds until the partition holds and nothing is left; false when stopped before. */
+  /** Applies records until the partition pauses and nothing is left. False when stopped before. */
   async #foldAll(session: PartitionSession, refold: Refold): Promise<boolean> {
     const { signal } = this.#stopping
     while (!signal.aborted) {
@@ -201,7 +200,7 @@ export class PartitionRestorer {
         await this.#sleep(null)
       } else {
         await this.#confirm(session)
-        // The partition may have gone on meanwhile.
+        // The partition may have continued in the meantime.
         if (this.#isHeld()) return true
         session.answerMsMax = ANSWER_MS_MAX
       }
@@ -227,7 +226,9 @@ export class PartitionRestorer {
     if (reply === 'lost') throw lost(partition, 'rolled_back')
   }
 
-  /** The partition waits for this one, and for its reads from now on: an answer must come as promptly as for those. */
+  /**
+   * From here on the partition waits for this restore and its reads, so answers have the partition's own time limit.
+   */
   async #confirm(session: PartitionSession): Promise<void> {
     const { answerMsMax, inbox } = this.#deps
     session.answerMsMax = answerMsMax
@@ -242,7 +243,7 @@ export class PartitionRestorer {
     hold?.(session)
   }
 
-  /** Until woken by a batch, a hold or a stop; at most `limitMs` unless null. */
+  /** Sleeps until woken by a batch, a pause or a stop, at most `limitMs` unless null. */
   async #sleep(limitMs: number | null): Promise<void> {
     if (this.#stopping.signal.aborted) return
     await new Promise<void>((resolve) => {

@@ -1,5 +1,5 @@
-// How a partition starts: fence earlier owners in Redis and in Kafka, read back what is committed, and open the state
-// that holds just that.
+// Starts a partition: fences earlier owners in Redis and in Kafka, reads the committed offsets, and opens the state
+// that matches them.
 
 import type { Admin } from 'kafkajs'
 import {
@@ -23,17 +23,17 @@ import { Refold, type RefoldDeps } from './state-rebuilder.ts'
 import { type InputPlace, isWhereDecided } from './offset-agreement.ts'
 import { planState } from './state-plan.ts'
 
-/** Where a partition begins. */
+/** The position and state from which a partition begins. */
 export interface PartitionStart extends Frontier {
   readonly writer: LogWriter
   readonly position: PartitionPosition
   readonly chainHash: string
-  /** The state, holding at least what is committed; null when it does not, or cannot be had. */
+  /** The state, holding at least what is committed; null when it is behind or unavailable. */
   readonly session: PartitionSession | null
   readonly corruptGeneration: number | null
   /** Live leases of the partition's cards. */
   readonly leases: readonly CardLease[]
-  /** What was committed beside them of the partition's blocks; null for nothing. */
+  /** State of the partition's blocks committed with the offsets; null for none. */
   readonly kept: string | null
 }
 
@@ -59,13 +59,13 @@ interface Committed extends Frontier {
   readonly low: Frontier
 }
 
-/** Null when another owner has taken over since the epoch that is held. */
+/** Null when another owner has taken over since the held epoch. */
 export async function startPartition(
   options: PartitionStarterOptions,
 ): Promise<PartitionStart | null> {
   const epoch = await claim(options)
   if (epoch === 'fenced') return null
-  // From here on no earlier owner can commit, so what is read back next stays true.
+  // From here on no earlier owner can commit, so the committed offsets read next stay valid.
   const writer = await options.openWriter()
   try {
     const committed = await readCommitted(options)
@@ -80,7 +80,7 @@ export async function startPartition(
       nextOffset: committed.nextOffset,
       labelNextOffset: committed.labelNextOffset,
       position: metadata?.position ?? PARTITION_START,
-      // Without metadata the offset was set by hand: the chain goes on from the last batch.
+      // Without metadata the offset was set by hand: the chain continues from the last decision batch.
       chainHash: metadata?.chainHash ?? lastHash ?? '',
       session,
       corruptGeneration: options.corruptGeneration,
@@ -93,7 +93,10 @@ export async function startPartition(
   }
 }
 
-/** Raises the epoch. Live, a Redis that does not answer is no reason to wait: null, and claimed later. */
+/**
+ * Raises the epoch. Live, the partition does not wait for a Redis that does not answer: null, and the epoch is claimed
+ * later.
+ */
 async function claim({ store, inbox, epochs, alignment }: PartitionStarterOptions) {
   try {
     const epoch = await store.claim(inbox.partition, epochs.held)
@@ -106,7 +109,7 @@ async function claim({ store, inbox, epochs, alignment }: PartitionStarterOption
   }
 }
 
-/** What the lease topic says of the partition's cards. Its writers before this one are fenced, so it stands still. */
+/** Reads the leases of the partition's cards. Earlier writers are fenced, so the topic does not change meanwhile. */
 async function readLeases({
   admin,
   readRange,
@@ -159,7 +162,7 @@ async function readCommitted({ admin, group, inbox }: PartitionStarterOptions): 
 }
 
 /**
- * Compares the last decision batch with what is committed. Its hash, base64; null where there is no batch to compare with.
+ * Compares the last decision batch with the committed offsets. Returns its hash, base64; null without a decision batch.
  * @throws SluiceError SLUICE_PARTITION_OFFSET_LOST
  */
 async function checkLastBatch(
@@ -178,7 +181,7 @@ async function checkLastBatch(
     }
     return batchHashOf(decoded.value).toString('base64')
   }
-  // Retention may have taken all batches of a partition that was silent for so long.
+  // Retention may have removed all decision batches of a partition that was silent for long.
   if (last !== null || places.transactions.committed !== null) {
     log.warn(
       { partition, offset: places.transactions.committed, lastRecord: last?.offset ?? null },
@@ -189,8 +192,8 @@ async function checkLastBatch(
 }
 
 /**
- * The state, when it holds what is committed. Otherwise an aligned replay waits until it has been folded from the log;
- * live the partition begins without it, null, and whatever Redis does is no reason to wait for it.
+ * Opens the state when it matches the committed offsets. Otherwise an aligned replay waits until it is rebuilt from the
+ * log, while a live partition starts without it (null) and never waits for Redis.
  */
 async function openState(
   options: PartitionStarterOptions,

@@ -1,6 +1,6 @@
-// The state of a partition at work: there, or lost and being restored. Live, a partition never waits for it: what cannot be had in
-// time is done without, marked, until it is restored. In an aligned replay the log alone decides, so there a loss
-// ends the partition's work, and it starts over from a state that is whole.
+// The state of a running partition: present, or lost and being restored. A live partition never waits for it: without
+// state it decides degraded until the state is restored. An aligned replay decides from the log alone, so a loss stops
+// the partition, and it starts over from a complete state.
 
 import type { Clock } from '../../core/clock.ts'
 import { isSluiceError } from '../../core/errors.ts'
@@ -25,9 +25,9 @@ export interface PartitionStateDeps extends RestorerDeps {
 }
 
 export interface StateReading {
-  /** Null when the batch is to be decided without state. */
+  /** Null when the batch must be decided without state. */
   readonly snapshot: PartitionSnapshot | null
-  /** For so many entries of the batch: nearly always all. */
+  /** Number of entries of the batch that the snapshot covers: nearly always all. */
   readonly entryCount: number
 }
 
@@ -53,18 +53,18 @@ export class PartitionState {
     return this.#session === null
   }
 
-  /** True when `rejoin` has something to do. */
+  /** True when `rejoin` has work to do. */
   get hasNews(): boolean {
     return this.#restorer !== null && (this.#restorer.isNear || this.#restorer.failure !== null)
   }
 
-  /** How long the partition has been without its state; null while it has it. */
+  /** Time for which the partition has been without its state; null while it has it. */
   get degradedMs(): number | null {
     const sinceMs = this.#degradedSinceMs
     return sinceMs === null ? null : this.#deps.clock.monotonicMs() - sinceMs
   }
 
-  /** Between two batches: takes the state back once next to nothing is missing in it. */
+  /** Called between two batches: takes the state back once it is nearly complete. */
   async rejoin(): Promise<void> {
     const restorer = this.#restorer
     if (restorer === null) return
@@ -77,7 +77,7 @@ export class PartitionState {
     this.#degradedSinceMs = null
   }
 
-  /** The state that the batch needs. */
+  /** Reads the state that the batch needs. */
   async read(taken: Taken): Promise<StateReading> {
     const without = { snapshot: null, entryCount: taken.entries.length }
     const session = this.#session
@@ -110,7 +110,7 @@ export class PartitionState {
     }
   }
 
-  /** Before this the partition that is furthest may have forgotten what a transaction asks for. */
+  /** Transactions before this time may need state that the most advanced partition no longer holds. */
   #horizonMs({ progress }: PartitionSnapshot): number {
     let newestMs = -Infinity
     for (const [partition, of] of progress.entries()) {
@@ -121,14 +121,14 @@ export class PartitionState {
     return newestMs - LATENESS_MS
   }
 
-  /** Writes what the batch has changed. What was decided stands, written or not. */
+  /** Writes the changes of the batch. The decisions stand whether or not the write succeeds. */
   async write(snapshot: PartitionSnapshot, taken: Taken, fold: PartitionFold): Promise<void> {
     const session = this.#session
     if (session === null) return
     const { partition } = this.#deps.inbox
     const { nextOffset, labelNextOffset } = taken
     const { generation } = session.progress
-    // Below what an earlier owner had written, where it was ahead: what it held of this is decided and folded again.
+    // An earlier owner may have written further: those records are decided and applied again.
     const progress = { generation, nextOffset, labelNextOffset, ...fold.position }
     try {
       const reply = await session.write(snapshot, progress, this.#committed)
@@ -139,7 +139,7 @@ export class PartitionState {
     }
   }
 
-  /** @throws SluiceError when the state is no longer as it was left */
+  /** @throws SluiceError when the state differs from what was written */
   async confirm(): Promise<void> {
     const session = this.#session
     if (session === null) return
@@ -149,7 +149,7 @@ export class PartitionState {
     if (verdict === 'lost') throw lost(partition, 'rolled_back', session.progress.generation)
   }
 
-  /** The batch is committed, after which the partition stands here; `outcomesOf` says what was decided in it. */
+  /** Called when the batch is committed, with the partition's new position; `outcomesOf` returns its outcomes. */
   committed(
     taken: Taken,
     { newestEventMs }: PartitionPosition,
@@ -167,10 +167,10 @@ export class PartitionState {
     await this.#restorer?.stop()
   }
 
-  /** Goes on without state. @throws what an aligned replay, or another owner, does not allow to go on from */
+  /** Continues without state. @throws for an aligned replay, or when another owner has taken over */
   #doWithout(error: unknown, session: PartitionSession): void {
     const { alignment, inbox, log, telemetry } = this.#deps
-    // A server that refuses us is told from one that is away at the start, not in the middle of the work.
+    // A refusing server is distinguished from an absent one at the start, not while the partition runs.
     const isDenied = isSluiceError(error, 'SLUICE_ACCESS_DENIED')
     const loss = isDenied ? 'unanswered' : lossOf(error)
     if (alignment === 'aligned' || loss === null) throw error

@@ -1,5 +1,5 @@
-// What has to be done so that a partition's state holds just what is committed. A pure function of what stands in Redis, what
-// is committed, and what the log still holds.
+// Plans how the state of a partition comes to hold exactly what is committed. A pure function of the state in Redis,
+// the committed offsets, and the offsets that the log still holds.
 
 import { PARTITION_START } from '../../core/features/engine/partition-fold.ts'
 import {
@@ -9,11 +9,14 @@ import {
 } from '../../core/stream/partition-progress.ts'
 import type { StateLoss } from '../../platform/metrics/partition-metrics.ts'
 
-/** State may be ahead of the commit by a batch that was written and not committed; by more it is another log's. */
+/**
+ * The state may be ahead of the commit by a batch that was written and not committed. If it is further ahead, it
+ * belongs to another log.
+ */
 export const AHEAD_OFFSETS_MAX = 2 * 4_096
 
 export interface StatePlanInput {
-  /** What counts now, and a rebuild that was not finished. */
+  /** The state in use, and an unfinished rebuild. */
   readonly standing: {
     readonly progress: PartitionProgress | null
     readonly restore: PartitionProgress | null
@@ -23,7 +26,7 @@ export interface StatePlanInput {
   readonly low: Frontier
   /** A generation that holds a damaged value; null for none. */
   readonly corruptGeneration: number | null
-  /** Ours; no earlier build of the state has it as its generation. */
+  /** Our epoch; no earlier build of the state has it as its generation. */
   readonly epoch: number
 }
 
@@ -51,23 +54,23 @@ export function planState(input: StatePlanInput): StatePlan {
     nextOffset: low.nextOffset,
     labelNextOffset: low.labelNextOffset,
   }
-  // Nothing was decided yet, or nothing of it is in the log: then an empty state holds all that there is.
+  // Nothing is decided yet, or the log holds none of it: an empty state is complete.
   if (!isBehind(from, committed)) return { kind: 'current', from }
   return { kind: 'rebuild', from, loss: loss ?? 'emptied' }
 }
 
-/** Why the state that counts cannot be used; null when it can. */
+/** The reason for which the state in use is unusable; null when it is usable. */
 function lossOf(input: StatePlanInput): Exclude<StateLoss, 'unanswered' | 'rolled_back'> | null {
   const { progress, restore } = input.standing
   if (progress === null) return 'emptied'
-  // A rebuild was begun, so what counts was found to be damaged, whoever found it.
+  // A rebuild was begun, so some owner found the state in use to be damaged.
   if (restore !== null && restore.generation > progress.generation) return 'corrupt'
   if (progress.generation === input.corruptGeneration) return 'corrupt'
   if (isTooFarAhead(progress, input.committed)) return 'ahead'
   return isOutOfLog(progress, input) ? 'behind' : null
 }
 
-/** The rebuild that an earlier owner, or we before a failure, had begun; null when there is none to go on with. */
+/** The rebuild begun by an earlier owner, or by us before a failure; null when there is none to continue. */
 function resumed(input: StatePlanInput): PartitionProgress | null {
   const { progress, restore } = input.standing
   if (restore === null || restore.generation <= (progress?.generation ?? 0)) return null
@@ -83,7 +86,7 @@ function isTooFarAhead(progress: Frontier, committed: Frontier): boolean {
   )
 }
 
-/** The log no longer holds what comes next: going on from there would leave a hole. */
+/** True when the log no longer holds the next record: continuing from there would leave a hole. */
 function isOutOfLog(progress: Frontier, { committed, low }: StatePlanInput): boolean {
   const lacks = (next: number, committedTo: number, lowest: number): boolean =>
     next < committedTo && next < lowest

@@ -1,4 +1,4 @@
-// Folds what is already decided into the state once more, without deciding or publishing anything.
+// Applies decided records to the state again, without deciding or publishing anything.
 
 import type { Admin } from 'kafkajs'
 import { isSluiceError } from '../../core/errors.ts'
@@ -37,21 +37,21 @@ export interface RefoldDeps {
   readonly decisionsTopic: string
   readonly inbox: InboxOptions
   readonly alignment: 'live' | 'aligned'
-  /** Values that late transactions look at, beyond which a batch is cut. */
+  /** Values for late transactions beyond which a batch is split. */
   readonly lateValuesMax: number
   readonly telemetry: Pick<ScorerTelemetry, 'eventsRestored' | 'stateRebuilt'>
 }
 
-/** The part of a batch that folding needs. */
+/** The part of a batch that a rebuild needs. */
 export interface Foldable extends Pick<
   Taken,
   'entries' | 'labels' | 'nextOffset' | 'labelNextOffset'
 > {
-  /** What was decided, for duplicates that come later; the log of transactions does not tell. */
+  /** Outcomes, for later duplicates; the log of transactions does not hold them. */
   readonly outcomes?: readonly DecidedOutcome[]
 }
 
-/** Folds on from where a state is. */
+/** Continues to apply records from the position of a state. */
 export class Refold {
   readonly #deps: RefoldDeps
   readonly #session: PartitionSession
@@ -65,12 +65,12 @@ export class Refold {
     this.#reached = session.progress
   }
 
-  /** Everything below is in the state. */
+  /** Everything below this position is in the state. */
   get reached(): Frontier {
     return this.#reached
   }
 
-  /** Reads the log up to `to`, and what was decided, and folds it. */
+  /** Reads the log and the outcomes up to `to`, and applies them. */
   async foldLog(to: Frontier, signal: AbortSignal | null): Promise<void> {
     const { readRange, inbox, telemetry } = this.#deps
     const { partition, transactionsTopic, labelsTopic } = inbox
@@ -90,7 +90,7 @@ export class Refold {
         await this.#foldQueue(queue, decided?.outcomes ?? null, stopped)
       }
       const foldInTurn = (records: readonly LogRecord[]): Promise<void> => {
-        // After a failure nothing more is folded.
+        // After a failure nothing more is applied.
         folding = folding.then(() => fold(records))
         return folding
       }
@@ -110,18 +110,19 @@ export class Refold {
     ])
     await (decided as OutcomesReading | null)?.close()
     failing.signal.throwIfAborted()
-    // The rest of the stretch holds nothing but control records.
+    // The rest of the range holds only control records.
     this.#reached = furthestFrontier(to, this.#reached)
   }
 
-  /** Folds what was read and not folded yet. */
+  /** Applies queued records that are not applied yet. */
   async #foldQueue(
     queue: RecordQueue,
     decided: OutcomesReading['outcomes'] | null,
     signal: AbortSignal,
   ): Promise<void> {
     for (;;) {
-      // What was ahead of the clock when it was decided may not be so now: its block says that it was refused.
+      // A transaction that was ahead of the clock when it was decided may not be so now. Its decision batch says that
+      // it was refused.
       const taken = queue.take(Infinity, Infinity, () => true)
       if (taken === null) return
       const stretch = await decided?.take(taken.nextOffset)
@@ -131,7 +132,10 @@ export class Refold {
     }
   }
 
-  /** What was decided from where the state is. Blocks are written after their transactions, so none is older than these. */
+  /**
+   * Reads the outcomes from the state's position on. A decision batch is written after its transactions, so none is
+   * older than the first of them.
+   */
   #readDecided(
     toOffset: number,
     first: readonly LogRecord[],
@@ -144,7 +148,7 @@ export class Refold {
     return readDecidedOutcomes(source, this.#reached.nextOffset, toOffset, sinceMs, signal)
   }
 
-  /** Folds a batch that is at hand, as far as the state does not hold it. Batches come in order, without gap. */
+  /** Applies a batch from memory, leaving out what the state already holds. Batches arrive in order, without gaps. */
   async foldBatch(batch: Foldable, signal: AbortSignal): Promise<void> {
     const { nextOffset, labelNextOffset } = this.#reached
     if (!isBehind(this.#reached, batch)) return
@@ -157,7 +161,7 @@ export class Refold {
     await this.#apply(left, signal)
   }
 
-  /** In as many parts as late transactions need; the state is whole after each. */
+  /** Applies a batch in as many parts as late transactions need. The state is consistent after each. */
   async #apply(batch: Foldable, signal: AbortSignal | null): Promise<void> {
     await inParts(batch, frontierFoldableAfter, (part) => {
       signal?.throwIfAborted()
@@ -165,7 +169,7 @@ export class Refold {
     })
   }
 
-  /** Returns how many entries were applied: the first ones, nearly always all. */
+  /** Returns the number of entries applied: the first ones, nearly always all. */
   async #applySome(all: Foldable): Promise<number> {
     const { inbox, alignment, telemetry } = this.#deps
     const session = this.#session
@@ -190,7 +194,7 @@ export class Refold {
     }
     const { generation } = session.progress
     const progress: PartitionProgress = { generation, ...frontier, ...this.#fold.position }
-    // Others of this process see what is in memory as far as Redis holds it: only that may be made small.
+    // Other partitions of this process read memory up to what Redis holds: only that part may be compacted.
     const { newestEventMs } = session.progress
     const committed = { ...this.#reached, newestEventMs }
     const reply = await session.write(snapshot, progress, committed)
@@ -208,7 +212,7 @@ export class Refold {
     const all = { reading, entryCount: batch.entries.length }
     if (reading.kind !== 'read') return all
     const { snapshot } = reading
-    // Entities are the same before a late transaction and after it, so they say nothing of what it changes.
+    // Entities are the same before a late transaction and after it, so they are not read.
     const room = { valuesMax: this.#deps.lateValuesMax, withEntities: false }
     const late = readByLate(batch, snapshot, this.#fold.position.newestEventMs, room)
     if (late === null) return all
@@ -217,7 +221,7 @@ export class Refold {
   }
 }
 
-/** Only the position: what else a progress holds would shine through where the fold's position is read back. */
+/** Copies only the position, so that other fields of a progress do not reach the fold's position. */
 function positionOf(progress: PartitionProgress): PartitionPosition {
   const { newestEventMs, watermarkMs, labelWatermarkMs } = progress
   return { newestEventMs, watermarkMs, labelWatermarkMs }
