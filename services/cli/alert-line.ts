@@ -1,4 +1,4 @@
-// One alert as people read it, on one line.
+// Formats one alert for people, on one line.
 
 import type { Enforced } from '../core/active-blocks.ts'
 import type { Alert, AlertAction, AlertCause } from '../core/wire/records.ts'
@@ -8,7 +8,7 @@ const RED = '\u001b[31m'
 const YELLOW = '\u001b[33m'
 const GREEN = '\u001b[32m'
 const RESET = '\u001b[0m'
-/** Alerts are printed as they come. Time, card, amount, action, score. */
+/** Alerts are printed as they arrive, so widths are fixed. Time, card, amount, action, score. */
 const FORM = { align: 'llr', widths: [19, 12, 17, 7, 5] }
 const MINOR_DIGITS_DEFAULT = 2
 
@@ -26,7 +26,7 @@ const CAUSE_TEXTS: Readonly<Record<AlertCause, string>> = {
 // Currencies are three letters, so this stays small.
 const minorDigits = new Map<string, number>()
 
-/** Whether to colour what goes to this stream: terminals only, and not against NO_COLOR. */
+/** True when output to this stream is coloured: on terminals only, and not when NO_COLOR is set. */
 export function wantsColor(isTTY: boolean, env: NodeJS.ProcessEnv): boolean {
   return isTTY && (env['NO_COLOR'] ?? '') === ''
 }
@@ -47,20 +47,20 @@ export function alertLine(alert: Alert, isColored: boolean): string {
   return tableLine(cells, FORM)
 }
 
-/** What would have made a block milder, on a line of its own below it; null for all else. */
+/** The counterfactual of a block, on a line of its own below it; null for any other alert. */
 export function whyNotLine({ action, cause, counterfactual }: Alert): string | null {
   if (action !== 'block' || cause !== null || counterfactual === null) return null
   return `${DETAIL_INDENT}${printable(counterfactual.text)}`
 }
 
-/** What an enforcer answered, on a line of its own. */
+/** The receipt of an enforcer, on a line of its own. */
 export function receiptLine({ card, action }: Alert, { status, reason }: Enforced): string {
   const what = action === 'release' ? 'release' : 'block'
   const because = reason === null ? '' : ` (${reason.replaceAll('_', ' ')})`
   return `${DETAIL_INDENT}receipt: ${what} of ${printable(card)} ${status.replace('_', ' ')}${because}`
 }
 
-/** Minor units as the currency writes them: 12345 is 123.45 in EUR, and 12,345 in JPY. */
+/** Formats minor units as the currency does: 12345 is 123.45 in EUR, and 12,345 in JPY. */
 export function amountText(amountMinor: number, currency: string): string {
   const digits = minorDigitsOf(currency)
   return (amountMinor / 10 ** digits).toLocaleString('en-US', {
@@ -69,12 +69,12 @@ export function amountText(amountMinor: number, currency: string): string {
   })
 }
 
-/** Text that came from a topic must not steer the terminal. */
+/** Removes control characters: text from a topic must not control the terminal. */
 function printable(text: string): string {
   return text.replace(/\p{Cc}/gu, '?')
 }
 
-/** Why a later word was said; null for the first. */
+/** The cause of a revision; null for the first alert. */
 function causeText({ cause, lease }: Alert): string | null {
   if (cause === null) return null
   const text = CAUSE_TEXTS[cause]

@@ -1,4 +1,4 @@
-// What commands share: where they are, how they print, how they read values, and when they must stop.
+// Shared parts of commands: registering, printing, reading values, and stopping.
 
 import { InvalidArgumentError } from 'commander'
 import { mentionsCardNumber } from '../core/card-numbers.ts'
@@ -37,7 +37,7 @@ export function parseNumber(min: number, max: number): (text: string) => number 
   return (text) => parseBounded(text, min, max, 'a number', Number.isFinite)
 }
 
-/** Reads text that a person writes and that is recorded. Text that holds a card number is refused (P8). */
+/** Reads free text that is recorded. Text that holds a card number is refused (P8). */
 export function parseFreeText(name: string): (text: string) => string {
   return (text) => {
     if (mentionsCardNumber(text)) throw cardNumberIn(name)
@@ -53,7 +53,7 @@ export function parseIdentifier(name: string): (text: string) => string {
   }
 }
 
-/** Not an error of commander, which repeats the value. */
+/** Commander's own error would repeat the value. */
 function cardNumberIn(name: string): SluiceError {
   return new SluiceError(
     'SLUICE_INPUT_INVALID',
@@ -74,7 +74,7 @@ function parseBounded(
   throw new InvalidArgumentError(`Give ${kind} from ${min} to ${max}.`)
 }
 
-/** Why a command was asked to stop; its exit code is the shell's for that signal. */
+/** The signal that asked a command to stop. Its exit code is the shell's code for that signal. */
 export class Interrupted extends Error {
   readonly exitCode: number
 
@@ -86,8 +86,8 @@ export class Interrupted extends Error {
 }
 
 /**
- * Aborts at the first SIGINT or SIGTERM, with an `Interrupted` as reason. Repeated signals are ignored, since
- * one Ctrl-C can arrive twice (from the terminal and from npm); stopping has its own time limits.
+ * Aborts at the first SIGINT or SIGTERM, with an `Interrupted` as reason. Repeated signals are ignored, since one
+ * Ctrl-C can arrive twice (from the terminal and from npm); shutdown has its own time limits.
  */
 export function interruptSignal(): AbortSignal {
   const controller = new AbortController()

@@ -1,5 +1,5 @@
-// The `sluice` command line. Wiring only: each command lives in its own file and is loaded when it is used,
-// so that the start stays fast.
+// The `sluice` command line. Wiring only: each command has its own file, which is loaded when it is used, so that the
+// start stays fast.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -127,7 +127,7 @@ function version(): string {
   return (JSON.parse(text) as { readonly version: string }).version
 }
 
-/** Loads the command that is asked for, and only that one; the others are there for the help. */
+/** Loads only the requested command; the others are listed for the help. */
 async function buildProgram(args: readonly string[]): Promise<Command> {
   const program = new Command('sluice')
     .description('Real-time fraud detection on a stream of card transactions.')
@@ -157,9 +157,9 @@ async function buildProgram(args: readonly string[]): Promise<Command> {
   return program
 }
 
-/** Says what went wrong and returns the exit code for it. */
+/** Prints the error and returns its exit code. */
 function report(error: unknown): number {
-  // Commander has printed its message (or the help) already.
+  // Commander has already printed its message (or the help).
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
   if (error instanceof Interrupted) {
     process.stderr.write(`sluice: ${error.message}\n`)
@@ -174,7 +174,7 @@ function report(error: unknown): number {
   return EXIT_UNEXPECTED
 }
 
-// A reader that has seen enough (`sluice alerts tail | head`) is no error.
+// A reader that closes early (`sluice alerts tail | head`) is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0)
   throw error

@@ -1,4 +1,4 @@
-// Metrics pages of running services, read as Prometheus reads them, as far as commands need.
+// Reads metrics pages of running services in the Prometheus text format, as far as commands need.
 
 import { SluiceError } from '../core/errors.ts'
 
@@ -12,7 +12,7 @@ export interface Series {
   readonly value: number
 }
 
-/** The address of a page, from `host:port`, or a URL with or without a path. @throws SluiceError SLUICE_USAGE. */
+/** URL of a metrics page, from `host:port`, or from a URL with or without a path. @throws SluiceError SLUICE_USAGE. */
 export function metricsUrl(address: string): string {
   const text = /^https?:\/\//.test(address) ? address : `http://${address}`
   if (!URL.canParse(text)) {
@@ -25,7 +25,10 @@ export function metricsUrl(address: string): string {
   return url.pathname === '/' ? `${url.origin}${DEFAULT_PATH}` : text
 }
 
-/** The text of a page. @throws SluiceError SLUICE_INPUT_INVALID when none comes in time; `whose` says what should run there. */
+/**
+ * Fetches a page. `whose` names the expected service. @throws SluiceError SLUICE_INPUT_INVALID when none arrives in
+ * time.
+ */
 export async function fetchMetricsPage(url: string, whose: string): Promise<string> {
   try {
     const answer = await fetch(url, { signal: AbortSignal.timeout(FETCH_MS_MAX) })
@@ -59,7 +62,10 @@ export function seriesOf(page: string, name: string): readonly Series[] {
   return found
 }
 
-/** The sum of all series that a selector chooses, such as `a_total` or `a_total{role="active"}`; null when there is none. */
+/**
+ * The sum of all series that a selector matches, such as `a_total` or `a_total{role="active"}`; null when there is
+ * none.
+ */
 export function sumOfSeries(page: string, selector: string): number | null {
   const name = selector.replace(/\{.*/, '')
   const wanted = Object.entries(labelsOf(selector.slice(name.length)))
@@ -78,7 +84,7 @@ function unescaped(value: string): string {
   return value.replaceAll(/\\(.)/g, (_, sign: string) => (sign === 'n' ? '\n' : sign))
 }
 
-/** The cause of a failed fetch says more than its message. */
+/** The cause of a failed fetch is more specific than its message. */
 function problemOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const { cause } = error

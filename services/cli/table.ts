@@ -1,18 +1,18 @@
-// Aligned columns on a terminal: the one place that pads cells.
+// Aligned columns on a terminal. The only code that pads cells.
 
 import { stripVTControlCharacters } from 'node:util'
 import { printLine } from './command.ts'
 
-/** How the cells of a table stand. */
+/** Alignment and widths of a table. */
 export interface TableForm {
-  /** One letter a column: r aligns right, anything else and nothing align left. */
+  /** One letter per column: r aligns right; anything else, or nothing, aligns left. */
   readonly align?: string
   readonly indent?: string
-  /** Least widths; a line that is printed before the others are known needs them. */
+  /** Least widths; needed when a line is printed before the others are known. */
   readonly widths?: readonly number[]
 }
 
-/** A line for each row, all columns as wide as their widest cell. A row of one cell is a heading over all columns. */
+/** One line per row, with every column as wide as its widest cell. A row of one cell is a heading over all columns. */
 export function tableLines(
   rows: readonly (readonly string[])[],
   form: TableForm = {},
@@ -27,7 +27,7 @@ export function tableLines(
   return rows.map((row) => tableLine(row, { ...form, widths }))
 }
 
-/** One row by itself. A cell that is wider than its column moves the rest of its line. */
+/** One row by itself. A cell wider than its column shifts the rest of its line. */
 export function tableLine(cells: readonly string[], form: TableForm): string {
   const { align = '', indent = '', widths = [] } = form
   if (cells.length === 1) return cells.join('')
@@ -43,7 +43,7 @@ export function printTable(rows: readonly (readonly string[])[], form?: TableFor
   for (const line of tableLines(rows, form)) printLine(line)
 }
 
-/** Colours take no place. */
+/** Colour codes take no room. */
 function shownLength(cell: string): number {
   return stripVTControlCharacters(cell).length
 }

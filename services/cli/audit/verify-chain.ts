@@ -1,4 +1,4 @@
-// Reads all decision batches that the topic holds, partition by partition, and follows their chains.
+// Reads all decision batches of the topic, partition by partition, and verifies their hash chains.
 
 import { once } from 'node:events'
 import { createReadStream, createWriteStream, existsSync } from 'node:fs'
@@ -31,14 +31,16 @@ interface VerifyOptions {
   readonly onProgress: (line: string) => void
 }
 
-/** By partition. @throws SluiceError SLUICE_BROKER_UNAVAILABLE or SLUICE_TOPICS_INVALID. */
+/**
+ * Verifies the topic's chains, by partition. @throws SluiceError SLUICE_BROKER_UNAVAILABLE or SLUICE_TOPICS_INVALID.
+ */
 export async function verifyChain(
   stream: DecidedStream,
   { groupId, anchors, onProgress }: VerifyOptions,
   signal: AbortSignal,
 ): Promise<readonly ChainSummary[]> {
   const { brokers, security, topicPrefix, codecs } = stream
-  // Before the blocks: what is committed meanwhile is not missing.
+  // Read before the decision batches, so that those committed meanwhile are not reported as missing.
   const committed = await committedHashes(stream, groupId)
   const checks = committed.map((hash, partition) => new ChainCheck(partition, anchors, hash))
   const topics = [topicName(topicPrefix, 'decisions')]
@@ -59,7 +61,7 @@ export async function verifyChain(
   return checks.map((check) => check.finish())
 }
 
-/** The same of a copy, whose blocks come partition by partition in the order of their offsets. */
+/** Verifies a copy, which holds decision batches partition by partition in offset order. */
 export async function verifyCopy(
   file: string,
   anchors: readonly Anchor[],
@@ -76,7 +78,7 @@ export async function verifyCopy(
   return inOrder.map(([, check]) => check.finish())
 }
 
-/** What the scorer last committed, base64, by partition; null where it is not known. */
+/** Hash that the scorer last committed, base64, by partition; null where it is not known. */
 async function committedHashes(
   connection: DecidedStream,
   groupId: string,
@@ -108,8 +110,8 @@ async function committedHashes(
   }
 }
 
-// A copy of decision batches in a file, for longer than the topic keeps them: one line of JSON for each batch, with its
-// position and bytes. The chain of a copy verifies like that of the topic, also when a card was erased from it.
+// A copy of decision batches in a file, kept for longer than the topic keeps them: one line of JSON per batch, with its
+// position and bytes. The chain of a copy verifies like that of the topic, also after a card was erased from it.
 
 interface CopiedBatch {
   readonly partition: number
@@ -117,7 +119,7 @@ interface CopiedBatch {
   readonly value: Buffer
 }
 
-/** Writes all blocks that the topic holds; whole or not at all. Returns how many. */
+/** Writes all decision batches of the topic, or no file at all. Returns their number. */
 export async function exportBatches(
   { brokers, security, topicPrefix }: DecidedStream,
   file: string,
@@ -142,7 +144,9 @@ interface ErasedCopy {
   readonly erased: number
 }
 
-/** Takes a card's values out of a copy, in place. @throws SluiceError SLUICE_INPUT_INVALID for a file that is none. */
+/**
+ * Erases a card's values from a copy, in place. @throws SluiceError SLUICE_INPUT_INVALID when the file is not a copy.
+ */
 export async function eraseFromCopy(
   file: string,
   card: string,
@@ -162,7 +166,7 @@ export async function eraseFromCopy(
   return { blocks, erased }
 }
 
-/** Blocks in the order of the file. @throws SluiceError SLUICE_INPUT_INVALID naming the line that is none. */
+/** Decision batches in file order. @throws SluiceError SLUICE_INPUT_INVALID naming an invalid line. */
 async function* readCopy(file: string): AsyncGenerator<CopiedBatch> {
   const input = createReadStream(file)
   let number = 0
@@ -232,12 +236,12 @@ function notACopy(file: string, problem: string): SluiceError {
   )
 }
 
-// The file of anchors: read whole, and only appended to.
+// The file of anchors. It is read whole, and only appended to.
 
 /** About a million anchors. */
 const FILE_BYTES_MAX = 256 * 1024 * 1024
 
-/** Anchors of one stream. @throws SluiceError SLUICE_INPUT_INVALID naming the line that is none. */
+/** Anchors of one stream. @throws SluiceError SLUICE_INPUT_INVALID naming an invalid line. */
 export async function readAnchors(file: string): Promise<readonly Anchor[]> {
   if (!existsSync(file)) return []
   if ((await stat(file)).size > FILE_BYTES_MAX) {
@@ -257,7 +261,7 @@ export async function readAnchors(file: string): Promise<readonly Anchor[]> {
   })
 }
 
-/** Adds anchors, on disk when it resolves. */
+/** Appends anchors; they are on disk when it resolves. */
 export async function appendAnchors(file: string, anchors: readonly Anchor[]): Promise<void> {
   if (anchors.length === 0) return
   await makeFolder(dirname(file))
@@ -270,7 +274,7 @@ export async function appendAnchors(file: string, anchors: readonly Anchor[]): P
   }
 }
 
-// The result of a chain check as lines for people.
+// Formats the result of a chain check for people.
 
 const SHOWN_MAX = 20
 

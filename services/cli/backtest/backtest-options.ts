@@ -1,4 +1,4 @@
-// Options of `sluice backtest`, and what they mean together.
+// Options of `sluice backtest`, and their combined meaning.
 
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { parseAmount } from '../../core/files/row-reader.ts'
@@ -33,7 +33,7 @@ export interface BacktestCommandOptions extends MappingOptions {
   readonly policy: readonly string[]
   readonly live?: string
   readonly list?: readonly string[]
-  /** Version or digest of a ruleset. */
+  /** Version or digest of the ruleset whose lists are used. */
   readonly listsOf?: string
   readonly lake?: string
   readonly data?: readonly string[]
@@ -159,7 +159,7 @@ function addFileOptions(command: Command): Command {
     .option('--skip-bad', 'leave out rows of --data that cannot be read')
 }
 
-/** Options over the costs of the first policy that has some. */
+/** Applies the options to the costs of the first policy that has some. */
 export function costsFor(
   { alertCost, wrongBlockCost, wrongBlockShare }: BacktestCommandOptions,
   policies: readonly LoadedPolicy[],

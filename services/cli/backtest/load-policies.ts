@@ -28,7 +28,7 @@ export interface LoadedPolicy {
   readonly name: string
   readonly file: string
   readonly document: PolicyDocument
-  /** SHA-256 of its text. */
+  /** SHA-256 of the policy's text. */
   readonly digest: string
   readonly compiledFor: CompiledFor
 }
@@ -41,7 +41,7 @@ interface NamedFile {
   readonly name: string | null
 }
 
-/** Reads `file=name`. A name is what stands behind the last sign. */
+/** Reads `file=name`. The name follows the last equals sign. */
 export function namedFile(text: string): NamedFile {
   const at = text.lastIndexOf('=')
   if (at <= 0) return { file: text, name: null }
@@ -49,9 +49,8 @@ export function namedFile(text: string): NamedFile {
 }
 
 /**
- * Reads and checks.
- * @throws SluiceError SLUICE_POLICY_INVALID with the place of every fault, SLUICE_USAGE for names that are there twice,
- * SLUICE_INPUT_INVALID for a file that cannot be read.
+ * Reads and checks policies. @throws SluiceError SLUICE_POLICY_INVALID with the place of every fault, SLUICE_USAGE for
+ * a repeated name, SLUICE_INPUT_INVALID for a file that cannot be read.
  */
 export async function loadPolicies(files: readonly NamedFile[]): Promise<readonly LoadedPolicy[]> {
   if (files.length > POLICIES_MAX) throw usage(`give at most ${POLICIES_MAX} policies`)
@@ -76,13 +75,13 @@ export function listsNamedBy(policies: readonly LoadedPolicy[]): readonly string
   return [...new Set(named)].sort()
 }
 
-/** Features that a policy may look at: all whose name stands anywhere in it. */
+/** Features that a policy may read: all whose name occurs anywhere in it. */
 export function featuresOf(policies: readonly Pick<LoadedPolicy, 'document'>[]): readonly string[] {
   const text = JSON.stringify(policies.map(({ document }) => document))
   return FEATURE_NAMES.filter((name) => text.includes(name))
 }
 
-/** Policies that go by the thresholds of a model. */
+/** Policies that use the thresholds of a model. */
 export function needModel(policies: readonly LoadedPolicy[]): readonly LoadedPolicy[] {
   return policies.filter(({ document }) => document.thresholds.kind === 'model')
 }
@@ -115,16 +114,16 @@ function usage(problem: string): SluiceError {
   return new SluiceError('SLUICE_USAGE', `sluice backtest: ${problem}.`)
 }
 
-// Thresholds of the models that stored scores are from, found by digest.
+// Finds the thresholds of the models that made stored scores, by digest.
 
-/** Where nobody goes by the model, nobody is told a number. */
+/** Used when no policy reads the model's thresholds. */
 const NOT_ASKED: Thresholds = { flag: NaN, block: NaN }
 
 interface ModelPlaces {
   readonly store: string
-  /** Folders that are looked into beside the store. */
+  /** Folders searched in addition to the store. */
   readonly folders: readonly string[]
-  /** Names of policies that go by a model's thresholds. */
+  /** Names of the policies that use a model's thresholds. */
   readonly askedBy: readonly string[]
 }
 
@@ -137,7 +136,7 @@ export class ModelThresholds {
     this.#places = places
   }
 
-  /** @throws SluiceError SLUICE_MODEL_NOT_FOUND when a policy goes by a model that is nowhere. */
+  /** @throws SluiceError SLUICE_MODEL_NOT_FOUND when a policy uses the thresholds of a model that cannot be found. */
   async of(digest: string): Promise<Thresholds> {
     const { askedBy } = this.#places
     if (askedBy.length === 0) return NOT_ASKED
@@ -177,22 +176,22 @@ export class ModelThresholds {
   }
 }
 
-// The content of the lists of a backtest, row by row. A file has precedence; then the lists of the ruleset asked for, if
-// any; else those of the ruleset that decided the row. An entry that was added later counts only from that time on.
+// The content of the lists of a backtest, row by row. A file takes precedence; then the lists of the chosen ruleset, if
+// any; else those of the ruleset that decided the row. An entry that was added later counts only from then on.
 
 const DIGEST_CHARACTERS = 12
 
-/** Rulesets whose lists are remembered; each is a few references to lists. */
+/** Most rulesets whose lists are cached; each is a few references to lists. */
 const RULESETS_MAX = 1_024
 
-/** Sets of lists that are held; rows come in the order of time, so few are in use at once. */
+/** Most sets of lists in memory. Rows come in time order, so few are in use at once. */
 const SETS_MAX = 4
 const SHOWN_MAX = 5
 
-/** What decided a row; null where nothing says so. */
+/** The ruleset that decided a row; null when it is not recorded. */
 export type DecidedBy = { readonly digest: string; readonly version: number } | null
 
-/** Where a list is from, in words. */
+/** Origin of a list, in words. */
 export interface ListOrigin {
   readonly name: string
   readonly from: string
@@ -200,10 +199,10 @@ export interface ListOrigin {
 
 interface ListsOfRowsOptions {
   readonly store: string
-  /** Lists that policies use; others are not read. */
+  /** Names of the lists that policies use; others are not read. */
   readonly names: readonly string[]
   readonly files: ReadonlyMap<string, ListFile>
-  /** Whose lists hold for all rows; null goes by what decided each. */
+  /** The ruleset whose lists apply to all rows; null means those of the ruleset that decided each row. */
   readonly fixed: NamedRuleset | null
 }
 
@@ -211,9 +210,9 @@ const NO_LISTS: Readonly<Record<string, string>> = {}
 
 export class ListsOfRows {
   readonly #options: ListsOfRowsOptions
-  /** List names to digests, by the digest of the ruleset. */
+  /** Digests of lists by their name, for each ruleset digest. */
   readonly #rulesets = new Map<string, Readonly<Record<string, string>>>()
-  /** By their digests, so that rulesets with the same lists share one object. */
+  /** Keyed by their digests, so that rulesets with the same lists share one object. */
   readonly #sets = new Map<string, PolicyLists>()
   readonly #versions = new Set<number>()
   readonly #lacking = new Map<string, number>()
@@ -226,15 +225,15 @@ export class ListsOfRows {
   }
 
   /**
-   * The lists for a row that was decided so; the same object for the same content, as long as it is in use.
-   * @throws SluiceError SLUICE_POLICY_CORRUPT for what is in the store and is not as it was written.
+   * The lists for a row with this decider. Equal content gives the same object as long as it is cached.
+   * @throws SluiceError SLUICE_POLICY_CORRUPT when the store holds a damaged file.
    */
   async of(by: DecidedBy): Promise<PolicyLists> {
     const { fixed } = this.#options
     return this.#setOf(fixed === null ? await this.#digestsOf(by) : fixed.ruleset.lists)
   }
 
-  /** Counts a row that is ruled with these lists. */
+  /** Counts a row to which these lists apply. */
   count(lists: PolicyLists, by: DecidedBy): void {
     this.#rows += 1
     if (by !== null && this.#missingRulesets.has(by.digest)) this.#unknownRows += 1
@@ -243,12 +242,12 @@ export class ListsOfRows {
     }
   }
 
-  /** Where each list is from; complete when all rows were counted. */
+  /** Origin of each list; complete once all rows are counted. */
   get origins(): readonly ListOrigin[] {
     return this.#options.names.map((name) => ({ name, from: this.#originOf(name) }))
   }
 
-  /** What a reader of the figures must know. */
+  /** Caveats of the figures, for the report. */
   get warnings(): readonly string[] {
     const { store, fixed, names, files } = this.#options
     const lists = names.flatMap((name) => this.#lackText(name, this.#lacking.get(name) ?? 0))
@@ -303,7 +302,7 @@ export class ListsOfRows {
   }
 
   async #digestsOf(by: DecidedBy): Promise<Readonly<Record<string, string>>> {
-    // The built-in policy has no lists, and policies without any need none read.
+    // The built-in policy has no lists, and without list names none need reading.
     if (by === null || by.version === 0 || this.#options.names.length === 0) return NO_LISTS
     const known = this.#rulesets.get(by.digest)
     if (known !== undefined) return known
@@ -315,7 +314,7 @@ export class ListsOfRows {
     return lists
   }
 
-  /** The lists of a ruleset that policies use and that the store has. */
+  /** The lists of a ruleset that policies use and that the store holds. */
   async #present(digest: string, { lists }: Ruleset): Promise<Readonly<Record<string, string>>> {
     const present: [string, string][] = []
     for (const [name, listDigest] of this.#used(lists)) {
@@ -347,7 +346,7 @@ export class ListsOfRows {
     return set
   }
 
-  /** Null for what the store lacks, which is remembered. */
+  /** Null, and remembered, when the store lacks it. */
   async #found<Found>(ruleset: string, find: () => Promise<Found>): Promise<Found | null> {
     try {
       return await find()
@@ -359,9 +358,9 @@ export class ListsOfRows {
   }
 }
 
-// Lists that are given to a backtest as files.
+// Lists given to a backtest as files.
 
-/** A list with the file that it is from. */
+/** A list and its file. */
 interface ListFile {
   readonly file: string
   readonly content: ListContent
@@ -391,9 +390,9 @@ export async function loadLists(
   return lists
 }
 
-// Files that people name, read up to a size.
+// Reads files named by the user, up to a size limit.
 
-/** @throws SluiceError SLUICE_INPUT_INVALID for a file that cannot be read, or is larger. */
+/** @throws SluiceError SLUICE_INPUT_INVALID for a file that cannot be read, or is too large. */
 export async function readBounded(file: string, bytesMax: number): Promise<string> {
   try {
     const { size } = await stat(file)

@@ -29,7 +29,7 @@ import type { BacktestReport, ReportedPolicy } from './run-backtest.ts'
 
 type Policy = BacktestReport['policies'][number]
 
-/** Set apart in the table. */
+/** Set apart in the table as the sum. */
 const SUM_ROW = 'value saved'
 
 /** The whole page. The same report gives the same bytes. */
@@ -159,21 +159,22 @@ function whyText({ rules }: ShownOutcome): string {
   return rules.map(({ name, text }) => (text === '' ? name : `${name} (${text})`)).join(', ')
 }
 
-// The charts of a backtest: alerts, what changes against live, precision and recall with intervals, money, and alerts by day.
+// The charts of a backtest: alerts, changes against live, precision and recall with intervals, money, and alerts by
+// day.
 
 const BAR_HEIGHT = 18
 const THIN_HEIGHT = 8
-/** From the middle of a row to each of its two dots. */
+/** Distance of a row's two dots from its middle. */
 const DOT_OFFSET = 6
 const MINOR_PER_MAJOR = 100
 const DAY_S = 86_400
 const DAYS_HEIGHT_PX = 210
 
-/** A chart with its heading and what it shows. */
+/** A chart with its heading and description. */
 interface Figure {
   readonly title: string
   readonly about: string
-  /** Markup that needs no escaping. */
+  /** HTML that needs no escaping. */
   readonly html: string
 }
 
@@ -368,7 +369,7 @@ function valueBars(scale: Scale, y: number, { labelled }: ReportedPolicy): strin
   )
 }
 
-/** Null when there are rows of one day only. */
+/** Null when all rows are of one day. */
 function daysFigure(report: BacktestReport): Figure | null {
   const days = report.facts.days.map(({ day }) => day)
   const [first, last] = [days[0], days.at(-1)]
@@ -404,9 +405,9 @@ function tickText(scale: Scale, divisor = 1): (value: number) => string {
   }
 }
 
-// The comparison on a terminal.
+// The comparison as lines for a terminal.
 
-/** Longest reason on a line; the page shows all of it. */
+/** Longest reason on a line; the page shows it in full. */
 const REASON_CHARACTERS_MAX = 100
 
 /** All lines of the report. */
@@ -459,7 +460,7 @@ function exampleLine(example: Example): string {
   const line =
     `  ${timeText(eventTimeMs)}  ${money(BigInt(referenceMinor))} ${CURRENCY}  ${live.outcome} -> ${policy.outcome}  ` +
     `${told}  ${truth}  ${transactionId}  ${merchant ?? ''}  ${shown === '' ? 'by the score' : shown}`
-  // Reasons of lists are written by people: no control characters reach the terminal.
+  // Reasons of lists are free text: control characters must not reach the terminal.
   return line.replaceAll(/\p{Cc}/gu, '?')
 }
 

@@ -1,4 +1,4 @@
-// The comparison as rows of text: one row a figure, one column a policy. The table and the page show the same.
+// The comparison as rows of text: one row per figure, one column per policy. The table and the page share them.
 
 import type { CardCount } from '../../core/backtest/tallies.ts'
 import { DEFAULT_RATES } from '../../core/currency.ts'
@@ -17,7 +17,7 @@ interface ComparedGroup {
   readonly rows: readonly ComparedRow[]
 }
 
-/** What the columns are called. */
+/** Headings of the columns. */
 export function columnNames({ live, policies }: BacktestReport): readonly string[] {
   return [live.name, ...policies.map(({ name }) => name)]
 }
@@ -149,7 +149,7 @@ function labelledGroups(_: BacktestReport, row: MakeRow): readonly ComparedGroup
   ]
 }
 
-/** What the figures rest on, one sentence a line. */
+/** The basis of the figures, one sentence per line. */
 export function aboutLines(report: BacktestReport): readonly string[] {
   const { source, facts, leftOut, asOfMs, maturityMs, costs, costsFrom, breakerResetMs, lists } =
     report
@@ -182,7 +182,7 @@ export function aboutLines(report: BacktestReport): readonly string[] {
   ]
 }
 
-// Figures as people read them, for the table and the page.
+// Formats figures for the table and the page.
 
 /** Reference currency of all money in a report. */
 export const CURRENCY = DEFAULT_RATES.reference
@@ -201,7 +201,7 @@ export function count(value: number): string {
   return String(Math.round(value)).replaceAll(/\B(?=(\d{3})+$)/g, ',')
 }
 
-/** `0.1234` as `12.3%`; a hyphen for what is not known. */
+/** `0.1234` as `12.3%`; a hyphen when it is not known. */
 export function percent(share: number | null): string {
   return share === null ? '-' : `${(100 * share).toFixed(1)}%`
 }
@@ -231,13 +231,13 @@ export function timeText(timeMs: number): string {
   return new Date(timeMs).toISOString().slice(0, 19).replace('T', ' ')
 }
 
-// The report for programs: times in ISO 8601, money in minor units.
+// The report as JSON: times in ISO 8601, money in minor units.
 
 const FORMAT = 1
 const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000
 
-/** A value that JSON has. Money beyond 2^53 is text, since a number would not be exact. */
+/** Converts a value to JSON. Money beyond 2^53 becomes text, since a number would not be exact. */
 export function reportJson(report: BacktestReport): unknown {
   const { facts, asOfMs, maturityMs, costs, costsFrom, breakerResetMs, live, policies, ...rest } =
     report

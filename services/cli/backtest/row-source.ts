@@ -1,4 +1,4 @@
-// Sources of the rows of a backtest: the lake, and files of others.
+// Sources of the rows of a backtest: the lake, and CSV files.
 
 import type { BacktestRow, KnownLabel } from '../../core/backtest/backtest-row.ts'
 import { DEFAULT_RATES } from '../../core/currency.ts'
@@ -27,31 +27,31 @@ import {
 import { printProgress } from '../command.ts'
 import type { DecidedBy, ListsOfRows, ModelThresholds } from './load-policies.ts'
 
-/** Rows in the order of event time, taken once. */
+/** Rows in event-time order, read once. */
 export interface RowSource {
-  /** In words, for the report. */
+  /** The source in words, for the report. */
   readonly name: string
-  /** When labels count; Infinity where they are final. */
+  /** Time at which labels are read; Infinity when labels are final. */
   readonly asOfMs: number
-  /** Chunks; a row's arrays are its own until the next chunk is asked for. */
+  /** Yields rows in chunks. A row's arrays are valid until the next chunk is requested. */
   rows(signal: AbortSignal): AsyncGenerator<readonly BacktestRow[], void, undefined>
   /** Rows that were left out so far, by reason. */
   leftOut(): Readonly<Record<string, number>>
-  /** What a reader of the figures must know of the rows. */
+  /** Caveats of the rows, for the report. */
   readonly warnings: readonly string[]
-  /** Why there may be no rows, and what to do. */
+  /** Reason for which there may be no rows, and the remedy. */
   emptyProblem(): string
   close(): Promise<void>
 }
 
-// Rows of files on their way to a policy: scored a matrix at a time where they have no score of their own.
+// Batches rows of files for the policies. Rows without a score are scored as one matrix.
 
 const ROWS_MAX = 2_048
 
 /** A row without its features. */
 interface BatchedRow {
   readonly transaction: Transaction
-  /** NaN is not scored; null asks the model. */
+  /** NaN means not scored; null asks the model. */
   readonly score: number | null
   readonly annotations: readonly string[]
   readonly referenceMinor: number
@@ -59,7 +59,7 @@ interface BatchedRow {
 }
 
 class RowBatch {
-  /** Of all rows. */
+  /** Lists that apply to all rows. */
   readonly lists: PolicyLists
   readonly #model: ScoringModel | null
   readonly #modelThresholds: Thresholds
@@ -78,7 +78,7 @@ class RowBatch {
     return this.#rows.length === ROWS_MAX
   }
 
-  /** Where the features of the next row are to be written; not before the batch was finished when it is full. */
+  /** Buffers for the features of the next row. When the batch is full, call `finish` first. */
   reserve(): { readonly row: Float64Array; readonly sequence: Float64Array } {
     const at = this.#rows.length
     return {
@@ -87,12 +87,12 @@ class RowBatch {
     }
   }
 
-  /** Adds the row whose features were written. */
+  /** Adds the row whose features are in the buffers. */
   add(row: BatchedRow): void {
     this.#rows.push(row)
   }
 
-  /** All rows since the last time, scored. */
+  /** Scores the rows added since the last call, and returns them. */
   async finish(): Promise<readonly BacktestRow[]> {
     const rows = this.#rows
     this.#rows = []
@@ -128,15 +128,15 @@ class RowBatch {
   }
 }
 
-// Rows of a backtest from the lake: features, scores and annotations as they were when it was decided.
+// Reads rows from the lake, with features, scores and annotations as recorded by the decision.
 
 interface LakeSourceOptions {
   readonly folder: string
   readonly fromMs: number
   readonly endMs: number
-  /** Null is the newest moment that the lake knows. */
+  /** Null means the newest moment that the lake holds. */
   readonly asOfMs: number | null
-  /** Only what was decided from this moment of the scorer's clock on; all without it. */
+  /** Reads only decisions from this time of the scorer's clock on; all when absent. */
   readonly decidedFromMs?: number
   readonly features: readonly string[]
   readonly thresholds: ModelThresholds
@@ -201,7 +201,7 @@ async function backtestRows(
       continue
     }
     listsOfRows.count(lists, by)
-    // What the policy of the time has put there is no input of another one.
+    // Annotations that the deciding policy added are no input of another policy.
     const own = shownAnnotations(annotations)
     const said = own === annotations ? NO_ANNOTATIONS : annotations.filter(isAnnotationOfRuling)
     rows.push({
@@ -214,8 +214,8 @@ async function backtestRows(
   return rows
 }
 
-// Rows of a backtest from others' files: features by the fold that the scorer and the trainer use, scores from a column
-// or from a model.
+// Reads rows from CSV files: features are computed by the same code as in the scorer and the trainer, scores come from
+// a column or from a model.
 
 const PROGRESS_ROWS = 100_000
 
@@ -223,7 +223,7 @@ interface FileSourceOptions {
   readonly files: readonly string[]
   readonly fromMs: number
   readonly endMs: number
-  /** Infinity: labels of files are final. */
+  /** Infinity, because labels of files are final. */
   readonly asOfMs: number
   readonly mapping: ImportMapping
   readonly onMapping: (file: string, mapping: ColumnMapping) => void
@@ -231,15 +231,15 @@ interface FileSourceOptions {
   readonly scoreColumn: string
   readonly sort: boolean
   readonly skipBad: boolean
-  /** When labels are known, after the event time; features of known fraud go by it. */
+  /** Delay between an event and its label; features of known fraud depend on it. */
   readonly labelDelayMs: number
-  /** Scores rows without a score of their own; null for none. */
+  /** The model that scores rows without a score; null for none. */
   readonly model: ScoringModel | null
   readonly modelThresholds: Thresholds
   readonly lists: ListsOfRows
 }
 
-/** Rows before the range are history of the others. */
+/** Rows before the range serve as history. */
 export function openFileSource(options: FileSourceOptions): RowSource {
   const { files, model } = options
   const leftOut: Record<string, number> = {}
@@ -264,7 +264,7 @@ class FileRows {
   readonly #options: FileSourceOptions
   readonly #count: (reason: string) => void
   readonly #fold = new HistoryFold({ rates: DEFAULT_RATES })
-  /** Labels that are not known yet, the oldest first: all take equally long. */
+  /** Labels that are not known yet, oldest first: all have the same delay. */
   #due: Label[] = []
   #dueAt = 0
   #read = 0
@@ -276,7 +276,7 @@ class FileRows {
 
   async *rows(signal: AbortSignal): AsyncGenerator<readonly BacktestRow[], void, undefined> {
     const { endMs, model, modelThresholds } = this.#options
-    // Files do not say what decided.
+    // Files do not record the deciding ruleset.
     const lists = await this.#options.lists.of(null)
     const batch = new RowBatch(model, modelThresholds, lists)
     const onBad = (reason: BadRowReason): void => {
@@ -285,7 +285,7 @@ class FileRows {
     for await (const row of readMappedRows({ ...this.#options, onBad }, signal)) {
       this.#read += 1
       if (this.#read % PROGRESS_ROWS === 0) printProgress(`${this.#read} rows read`)
-      // Rows come in the order of time.
+      // Rows come in time order.
       if (row.transaction.eventTimeMs >= endMs) break
       this.#take(row, batch)
       if (batch.isFull) {
@@ -334,7 +334,7 @@ class FileRows {
     })
   }
 
-  /** Takes in what is known by now. */
+  /** Applies the labels that are known at this time. */
   #learn(nowMs: number): void {
     for (; (this.#due[this.#dueAt]?.knownAtMs ?? Infinity) <= nowMs; this.#dueAt += 1) {
       const label = this.#due[this.#dueAt]

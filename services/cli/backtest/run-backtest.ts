@@ -1,4 +1,4 @@
-// One pass over the rows, and the report of it.
+// Runs the policies over all rows once, and reports.
 
 import { SluiceError } from '../../core/errors.ts'
 import type { AlertCosts } from '../../core/scoring/alert-costs.ts'
@@ -14,22 +14,22 @@ type GuardedParts = Pick<LoadedPolicy, 'document' | 'digest' | 'compiledFor'>
 
 export interface BacktestOptions {
   readonly policies: readonly LoadedPolicy[]
-  /** What the others are compared with: a policy, the built-in one, or what was decided. */
+  /** The baseline of the comparison: a policy, the built-in one, or the recorded decisions. */
   readonly live: {
     readonly name: string
     readonly policy: GuardedParts | null
-    /** In the place of a policy with a document: it has no breaker. */
+    /** Replaces a policy document; it has no breaker. */
     readonly builtIn: CompiledFor | null
   }
-  /** After which time somebody resets a breaker that has tripped; null: breakers and budgets have no say. */
+  /** Time after which operators reset a tripped breaker; null leaves out breakers and budgets. */
   readonly breakerResetMs: number | null
   readonly maturityMs: number
   readonly costs: AlertCosts
-  /** Where the costs are from, in words. */
+  /** Origin of the costs, in words. */
   readonly costsFrom: string
   readonly analysts: number | null
   readonly examplesMax: number
-  /** Where lists are from; says all when the run is over. */
+  /** Origins of the lists; complete when the run is over. */
   readonly lists: Pick<ListsOfRows, 'origins' | 'warnings'>
 }
 
@@ -41,13 +41,13 @@ export interface ReportedPolicy extends PolicyFigures {
   readonly annotations: Readonly<Record<string, number>>
 }
 
-/** Everything that a backtest found. */
+/** The result of a backtest. */
 export interface BacktestReport {
   readonly source: string
   readonly facts: RowFacts
-  /** Rows without a part in it, by reason. */
+  /** Rows left out, by reason. */
   readonly leftOut: Readonly<Record<string, number>>
-  /** Null where labels are final. */
+  /** Null when labels are final. */
   readonly asOfMs: number | null
   readonly maturityMs: number
   readonly costs: AlertCosts
@@ -59,10 +59,10 @@ export interface BacktestReport {
   readonly live: ReportedPolicy
   readonly policies: readonly (ReportedPolicy & {
     readonly changes: Changes
-    /** How often its breakers have tripped. */
+    /** Number of times that its breakers have tripped. */
     readonly trips: number
   })[]
-  /** Null: breakers and budgets had no say. */
+  /** Null when breakers and budgets were left out. */
   readonly breakerResetMs: number | null
 }
 

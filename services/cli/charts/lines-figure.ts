@@ -16,9 +16,9 @@ import {
   valueAxis,
 } from './plot-frame.ts'
 
-/** Digits behind the point in paths; the plot is 1,000 units wide. */
+/** Decimals of path coordinates; the plot is 1,000 units wide. */
 const PATH_DIGITS = 1
-/** A point farther from the one before than this many steps begins anew. */
+/** A gap of more than this many steps breaks the line. */
 const GAP_STEPS = 1.5
 
 /** Seconds since 1970, and a value that may be NaN. */
@@ -29,7 +29,7 @@ interface LineSeries {
   readonly points: readonly Point[]
   readonly color: string
   readonly isDashed: boolean
-  /** A number, written beside the name in the legend. */
+  /** Formats a number for the legend. */
   readonly valueText: (value: number) => string
 }
 
@@ -40,14 +40,14 @@ interface LinesFigure {
   readonly unit: string
   readonly max: number | null
   readonly softMax: number | null
-  /** Lines across the plot. */
+  /** Horizontal lines across the plot. */
   readonly limits: readonly {
     readonly value: number
     readonly color: string
     readonly text: string
   }[]
   readonly range: TimeRange
-  /** Seconds between two points; a longer distance is a gap. */
+  /** Seconds between two points. A longer distance is a gap. */
   readonly stepS: number
   readonly moments: readonly MarkedMoment[]
   readonly heightPx: number
@@ -102,7 +102,7 @@ function asLines(series: LineSeries): Layer {
   return { ...series, spots }
 }
 
-/** Piles the series up in their order. Where one has no value it adds nothing; where none has one is a gap. */
+/** Stacks the series in their order. A missing value adds nothing; where all are missing there is a gap. */
 function stacked(series: readonly LineSeries[]): readonly Layer[] {
   const times = new Set(series.flatMap(({ points }) => points.map(([timeS]) => timeS)))
   const inOrder = [...times].sort((a, b) => a - b)
@@ -153,15 +153,15 @@ function seriesLegend(series: readonly LineSeries[], limits: LinesFigure['limits
     `<li><i class="${isDashed ? 'dashed' : ''}" style="--c:${safeColour(color)}"></i>${escapeHtml(name)} <b>${escapeHtml(text)}</b></li>`
   const entries = series.flatMap(({ name, points, color, isDashed, valueText }) => {
     const last = points.findLast(([, value]) => !Number.isNaN(value))?.[1]
-    // A series that holds no number in this range has no line either.
+    // A series without a number in this range has no line either.
     return last === undefined ? [] : [entry(color, isDashed, name, valueText(last))]
   })
   const across = limits.map(({ color, text }) => entry(color, true, 'limit', text))
   return `<ul class="legend">${[...entries, ...across].join('')}</ul>`
 }
 
-// Charts of horizontal rows: a drawing of fixed size, names at the left, an axis below, colours by the page's own style so
-// that light and dark both read well.
+// Charts of horizontal rows: fixed size, names at the left, an axis below, colours from the page's style so that light
+// and dark both read well.
 
 const CHART_WIDTH = 640
 const PLOT_LEFT = 150
@@ -170,12 +170,12 @@ const TOP = 8
 const ROW_HEIGHT = 34
 const AXIS_HEIGHT = 26
 const TICKS = 5
-/** Names are cut where the plot begins; the table above has them whole. */
+/** Longer names are cut; the table above shows them in full. */
 const NAME_CHARACTERS_MAX = 22
 
 export type Scale = ScaleLinear<number, number>
 
-/** One row of a chart for each policy. */
+/** One row of a chart per policy. */
 interface NamedRow {
   readonly name: string
   /** SVG, drawn around `y`. */
@@ -236,7 +236,7 @@ export function bar(scale: Scale, { from, to, y, height, style, title }: Bar): s
   )
 }
 
-/** Squares with words, for what colours mean. */
+/** Coloured squares with their meaning. */
 export function legend(entries: readonly (readonly [style: string, text: string])[]): string {
   const items = entries.map(
     ([style, text]) =>

@@ -1,11 +1,11 @@
-// The frame of every figure with axes: a plot that stretches, labels of fixed size alongside it, marked moments.
+// The frame of every figure with axes: a stretchable plot, labels of fixed size alongside it, and marked moments.
 
 import { scaleLinear } from 'd3-scale'
 
-/** Side of the plot's own square of coordinates; the page stretches it to what there is. */
+/** Side of the plot's square coordinate system; the page stretches it to the available space. */
 export const PLOT_SIDE = 1_000
 
-/** Something that happened at a moment: a vertical line through the plot. */
+/** An event at a moment: a vertical line through the plot. */
 export interface MarkedMoment {
   readonly timeS: number
   readonly name: string
@@ -30,7 +30,7 @@ interface Frame {
   /** SVG inside the plot. */
   readonly content: string
   readonly moments: readonly MarkedMoment[]
-  /** Spoken description for those who do not see the picture. */
+  /** Description of the picture for screen readers. */
   readonly label: string
 }
 
@@ -75,10 +75,8 @@ function percent(place: number): string {
   return `${coordinate(place * 100)}%`
 }
 
-// Axes of a figure: where values and times land, in shares of the plot, and their labels.
-//
-// Places are from 0 (left, bottom) to 1 (right, top), so that labels can be HTML of one size beside a plot that
-// stretches with the page.
+// Axes of a figure: positions of values and times as shares of the plot, and their labels. Positions run from 0 (left,
+// bottom) to 1 (right, top), so that labels can be HTML of one size beside a plot that stretches with the page.
 
 const VALUE_TICKS = 4
 const TIME_TICKS_MAX = 6
@@ -119,12 +117,12 @@ interface Tick {
 }
 
 export interface Axis {
-  /** Share of the plot at which a value (or a time in seconds) lies. */
+  /** Position of a value, or of a time in seconds, as a share of the plot. */
   place(value: number): number
   readonly ticks: readonly Tick[]
 }
 
-/** An axis from zero (or below, where there are negative values) to what has to fit. */
+/** An axis from zero, or from the least negative value, to the largest value. */
 export function valueAxis(
   values: Iterable<number>,
   unit: string,
@@ -138,10 +136,10 @@ export function valueAxis(
     high = Math.max(high, value)
   }
   if (limits.max !== null) high = limits.max
-  // An axis needs some height, also when everything is zero; a whole unit reads best.
+  // An axis needs some height even when every value is zero; a whole unit reads best.
   if (high <= low) high = low + 1
   const scale = unitScale(unit, Math.max(high, -low))
-  // Nice ticks are nice in the unit that is written: 2 min rather than 100 s.
+  // Round ticks must be round in the displayed unit: 2 min rather than 100 s.
   const places = scaleLinear([low / scale.divisor, high / scale.divisor], [0, 1])
   if (limits.max === null) places.nice(VALUE_TICKS)
   const ticks = places.ticks(VALUE_TICKS)
@@ -177,7 +175,7 @@ export function timeAxis({ fromS, toS }: TimeRange): Axis {
   }
 }
 
-/** The shortest round step that leaves room for the labels, also in a third of a page. */
+/** The shortest round step that leaves room for the labels, even in a third of a page. */
 function tickStepSeconds(rangeS: number): number {
   const hasSeconds = rangeS / TIME_TICKS_MAX <= MINUTE_S / 2
   const wantedS = rangeS / (hasSeconds ? SECONDS_TICKS_MAX : TIME_TICKS_MAX)
@@ -190,9 +188,9 @@ function timeLabel(rangeS: number, stepS: number): (time: Date) => string {
   return (time) => time.toISOString().slice(11, stepS < MINUTE_S ? 19 : 16)
 }
 
-// Values with their units, as people read them: 12 ms, 3.4 MiB, 99.2 %, 210 /s, € 1.2 k.
+// Formats values with their units: 12 ms, 3.4 MiB, 99.2 %, 210 /s, € 1.2 k.
 
-/** How values of one magnitude are written: divided, then with these letters around. */
+/** Format of one order of magnitude: a divisor, and the text before and after the number. */
 interface UnitScale {
   readonly divisor: number
   readonly before: string
@@ -228,7 +226,7 @@ const STEPS: Readonly<Record<string, Steps>> = {
 const BEFORE: Readonly<Record<string, string>> = { currencyEUR: '€ ' }
 const AFTER: Readonly<Record<string, string>> = { eps: ' /s', mps: ' /s', cps: ' /s' }
 
-/** The scale that suits values up to `magnitude`. Units that are not known are written as plain numbers. */
+/** The scale for values up to `magnitude`. Values of unknown units are written as plain numbers. */
 export function unitScale(unit: string, magnitude: number): UnitScale {
   const steps = STEPS[unit] ?? THOUSANDS
   const size = Math.abs(magnitude)
@@ -241,7 +239,7 @@ export function unitScale(unit: string, magnitude: number): UnitScale {
   return { divisor, before: BEFORE[unit] ?? '', after: `${after}${AFTER[unit] ?? ''}` }
 }
 
-/** A value in the scale that suits it, with three significant digits or so, or with the decimals given. */
+/** A value in the scale that suits it, with about three significant digits or with the given decimals. */
 export function formatValue(value: number, unit: string, decimals: number | null = null): string {
   if (Number.isNaN(value)) return '–'
   if (!Number.isFinite(value)) return value > 0 ? '∞' : '-∞'
@@ -249,10 +247,10 @@ export function formatValue(value: number, unit: string, decimals: number | null
   return formatInScale(value, scale, decimals ?? usefulDecimals(value / scale.divisor))
 }
 
-/** A value in a given scale, with exactly these decimals; for ticks, which belong together. */
+/** A value in a given scale with exactly these decimals; for ticks, which share one scale. */
 export function formatInScale(value: number, scale: UnitScale, decimals: number): string {
   const text = (value / scale.divisor).toFixed(decimals)
-  // -0.0 is zero, too.
+  // -0.0 is written as zero too.
   return `${scale.before}${/^-0\.?0*$/.test(text) ? text.slice(1) : text}${scale.after}`
 }
 
@@ -265,8 +263,8 @@ function usefulDecimals(value: number): number {
 // Colours of series in charts.
 
 /**
- * Colours for series that have none of their own; told apart by lightness too, and readable on light and dark.
- * Red comes last, since elsewhere it means bad. From the ninth series on they repeat, dashed.
+ * Colours for series without a colour of their own. They differ in lightness too, and are readable on light and dark.
+ * Red comes last, since elsewhere it means bad. From the ninth series on the colours repeat, dashed.
  */
 const PALETTE = [
   '#3b82c4',
@@ -279,12 +277,12 @@ const PALETTE = [
   '#c0392b',
 ] as const
 
-/** The look of the series at this place among those without a colour of their own. */
+/** The style of the series with this index among those without a colour of their own. */
 export function seriesStyle(place: number): { readonly color: string; readonly isDashed: boolean } {
   return { color: PALETTE[place % PALETTE.length] ?? 'gray', isDashed: place >= PALETTE.length }
 }
 
-// Text on its way into HTML. Label values come from outside and may hold anything.
+// Escapes text for HTML. Label values come from outside and may hold anything.
 
 const ENTITIES: Readonly<Record<string, string>> = {
   '&': '&amp;',
@@ -294,22 +292,22 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 }
 
-/** Escapes text for element content and for attribute values in quotes. */
+/** Escapes text for element content and quoted attribute values. */
 export function escapeHtml(text: string): string {
   return text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? '')
 }
 
-/** A colour that may stand in a style; anything that is not a plain colour becomes grey. */
+/** A colour that is safe in a style; anything but a plain colour becomes grey. */
 export function safeColour(color: string): string {
   return /^(#[0-9a-f]{3,8}|[a-z]{3,20})$/i.test(color) ? color : 'gray'
 }
 
-/** A number for an SVG attribute: short, never in exponents. */
+/** A number for an SVG attribute: short, never with an exponent. */
 export function coordinate(value: number): string {
   return value.toFixed(1).replace(/\.0$/, '')
 }
 
-// The style that all pages with charts share. Light or dark as the reader's system has it; the pages load nothing.
+// The style shared by all pages with charts. Light or dark follows the reader's system; the pages load nothing.
 
 export const CHART_STYLE = `
 :root{color-scheme:light dark;--page:#f3f4f6;--panel:#fff;--edge:#dcdfe4;--text:#1d232b;--soft:#5b6470;--grid:#e6e8ec;--notice:#fff4d6}

@@ -128,7 +128,7 @@ function targetLine({ name, filter, keys, concurrency, url }: Target): string {
   return `${name}  ${new URL(url).host}  ${wanted}  ${keys.length} key(s), ${concurrency} at a time`
 }
 
-/** Everything but the keys, of which only the number is told. */
+/** All fields but the keys, of which only the number is shown. */
 function targetJson({ keys, ...rest }: Target): Record<string, unknown> {
   return { ...rest, keys: keys.length }
 }
@@ -479,7 +479,7 @@ async function tail(options: TailCommandOptions): Promise<void> {
   } finally {
     await metrics?.close()
   }
-  // Ctrl-C is how one leaves a tail; a program that ends it sees the usual code.
+  // Ctrl-C is the normal way to leave a tail. A program that stops it sees the usual exit code.
   const reason: unknown = interrupted.reason
   if (reason instanceof Interrupted) process.exitCode = reason.exitCode
 }

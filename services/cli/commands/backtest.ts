@@ -1,4 +1,4 @@
-// sluice backtest: policies tried on history, from the lake or from files, without Kafka or Redis.
+// sluice backtest: evaluates policies on history from the lake or from files, without Kafka or Redis.
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -103,14 +103,14 @@ async function run(options: BacktestCommandOptions): Promise<void> {
   }
 }
 
-/** Files do not say what was decided: the built-in policy would have gone by the model's thresholds. */
+/** Files do not record decisions, so the baseline is the built-in policy with the model's thresholds. */
 function builtInFor({ data }: BacktestCommandOptions): BacktestOptions['live']['builtIn'] {
   if (data === undefined) return null
   const policy = builtInPolicy({ mode: 'enforce', leaseMs: DAY_MS, unscoredOutcome: 'flag' })
   return () => policy
 }
 
-/** Lists of the policies, of which given files come first. */
+/** Lists of the policies. Given files take precedence. */
 async function listsFor(
   options: BacktestCommandOptions,
   policies: readonly LoadedPolicy[],
@@ -172,7 +172,7 @@ async function fileSource(
   })
 }
 
-/** Null when nobody goes by a model and rows bring their scores. */
+/** Null when no policy uses a model and rows bring their scores. */
 async function modelFor(
   { model, live }: BacktestCommandOptions,
   policies: readonly LoadedPolicy[],

@@ -1,4 +1,4 @@
-// sluice breaker: whether the breakers of a stream have tripped, and how a person resets them.
+// sluice breaker: shows whether the breakers of a stream have tripped, and resets them.
 
 import type { Command } from 'commander'
 import { breakerControlOf } from '../../core/control/deployment.ts'
@@ -86,17 +86,17 @@ async function reset(options: ChangeOptions): Promise<void> {
   )
 }
 
-// Status of the breakers of a stream: the commits of its partitions, compared with the resets by people.
+// Status of the breakers of a stream: the commits of its partitions, compared with the operators' resets.
 
 /** One breaker of one partition. */
 export interface PartitionBreaker extends BreakerStatus {
   readonly partition: number
-  /** True when blocks are flags there. */
+  /** True when the breaker turns blocks into flags. */
   readonly isOpen: boolean
 }
 
 interface BreakerStatuses {
-  /** How often people have reset the breakers. */
+  /** Number of times that operators have reset the breakers. */
   readonly resets: number
   readonly partitions: readonly PartitionBreaker[]
 }
@@ -116,7 +116,10 @@ export async function readBreakers(
   return { resets, partitions }
 }
 
-/** The group of the option, else of the environment, else that of the prefix. @throws SluiceError SLUICE_CONFIG_INVALID. */
+/**
+ * The consumer group of the option, else of the environment, else that of the prefix. @throws SluiceError
+ * SLUICE_CONFIG_INVALID.
+ */
 export function groupOf({ group }: { readonly group?: string }, topicPrefix: string): string {
   const read = new EnvReader(process.env)
   const configured = readGroupId(read, topicPrefix)

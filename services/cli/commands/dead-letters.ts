@@ -236,14 +236,14 @@ function noneText(topicPrefix: string, others: number): string {
   return `no dead letter in ${topicPrefix}dead-letters${rest}`
 }
 
-// Options of `sluice dead-letters`: their types, how their texts are read, and the filter that they make.
+// Options of `sluice dead-letters`: their types, parsers, and the filter that they make.
 
 const PARTITION_MAX = 999_999
 
-/** Which letters, and where. Absent means all of them. */
+/** Selects letters and the stream. Absent fields select everything. */
 interface LetterOptions {
   readonly reason?: readonly RejectReason[]
-  /** A time, ms UTC, or how long ago, ms. */
+  /** A time in milliseconds UTC, or an age in milliseconds. */
   readonly since?: Moment
   readonly until?: Moment
   readonly topic?: 'transactions' | 'labels'
@@ -255,7 +255,7 @@ interface LetterOptions {
   readonly json?: boolean
 }
 
-/** Adds the options that choose letters. */
+/** Adds the options that select letters. */
 function addLetterOptions(command: Command): Command {
   return command
     .option('--reason <reason,...>', 'only these reasons', reasonsOption)
@@ -279,10 +279,7 @@ function addLetterOptions(command: Command): Command {
     )
 }
 
-/**
- * The filter that the options ask for. @throws SluiceError SLUICE_USAGE when they contradict each other or let
- * nothing pass.
- */
+/** The filter of the options. @throws SluiceError SLUICE_USAGE when they contradict each other or match nothing. */
 export function filterOf(options: LetterOptions, topicPrefix: string, nowMs: number): LetterFilter {
   const { reason, since, until, topic, partition, offset, fromOffset } = options
   if (offset !== undefined && fromOffset !== undefined) {
@@ -311,7 +308,7 @@ export function positionOption(text: string): MessagePosition {
   throw new InvalidArgumentError('Give TOPIC/PARTITION/OFFSET, such as transactions/3/1042.')
 }
 
-/** Reads reasons with commas between. */
+/** Reads comma-separated reasons. */
 export function reasonsOption(text: string): readonly RejectReason[] {
   return text.split(',').map((word) => {
     const reason = REJECT_REASONS.find((known) => known === word.trim())

@@ -1,4 +1,4 @@
-// sluice enforce: the reference enforcer, a stand-in for a bank's authorisation system.
+// sluice enforce: the reference enforcer, which stands in for a bank's authorisation system.
 
 import type { Command } from 'commander'
 import { loadEnforcerConfig, runEnforcer } from '../../alerts/index.ts'

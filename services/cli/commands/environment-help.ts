@@ -1,4 +1,4 @@
-// The part of a command's help that lists environment variables, made from the one list of them.
+// The part of a command's help that lists environment variables, generated from the list of variables.
 
 import type { Variable } from '../../platform/config/variable.ts'
 import { VARIABLES } from '../../platform/config/variables.ts'
@@ -24,7 +24,7 @@ function defaultText(variable: Variable): string {
   return variable.default === null ? '-' : String(variable.default)
 }
 
-/** Up to the first full stop that ends a sentence, without annotations of the page. */
+/** Text up to the first full stop that ends a sentence, without the page's annotations. */
 function firstSentence(meaning: string): string {
   return (/^.*?\.(?= |$)/.exec(meaning)?.[0] ?? meaning).replaceAll('`', '')
 }

@@ -1,4 +1,4 @@
-// sluice evaluate: trains and assesses by a published protocol, and writes the scores for whoever judges them.
+// sluice evaluate: trains and assesses by a published protocol, and writes the scores for reviewers.
 
 import { existsSync } from 'node:fs'
 import { open, writeFile } from 'node:fs/promises'
@@ -157,7 +157,7 @@ async function evaluate(options: EvaluateCommandOptions): Promise<void> {
     printProgress(line)
   }
   const history = await openReplay({ paths: options.data }, () => undefined)
-  // A path that cannot be written is found before hours of training, not after.
+  // An unwritable path is reported before hours of training, not after.
   await checkWritable(options.out)
   const { summary, weeks } = await evaluateProtocol(history, {
     protocol: options.protocol,
@@ -185,7 +185,7 @@ async function writeScores(out: string, weeks: Evaluation['weeks']): Promise<voi
   await writeFile(out, `transaction_id,train_start,score\n${lines.join('')}`)
 }
 
-/** Opens it without changing what is there. */
+/** Opens the file without changing its content. */
 async function checkWritable(out: string): Promise<void> {
   try {
     await (await open(out, 'a')).close()

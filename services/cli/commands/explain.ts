@@ -75,9 +75,9 @@ async function explain(alertId: string, options: ExplainCommandOptions): Promise
   else for (const line of alertLines(explained, options.limit)) printLine(line)
 }
 
-// Collects all records of the topics about one alert.
+// Collects all records about one alert from the topics.
 
-/** Receipts that are held. */
+/** Most receipts in memory. */
 const RECEIPTS_MAX = 10_000
 
 interface ExplainedAlert {
@@ -90,7 +90,7 @@ interface ExplainedAlert {
 
 interface GatherOptions {
   readonly alertId: string
-  /** Of the decision whose features are explained. */
+  /** Revision of the decision whose features are explained. */
   readonly revision: number
   readonly eventAheadMsMax: number
   readonly onProgress: (line: string) => void
@@ -141,7 +141,7 @@ async function findReceipts(
 
 const MINOR_PER_UNIT = 100
 
-/** Lines; at most `limit` transactions of each feature are listed. */
+/** The alert as lines, with at most `limit` transactions per feature. */
 function alertLines(
   { alerts, decision, receipts }: ExplainedAlert,
   limit: number,
@@ -163,7 +163,7 @@ function alertLines(
   ]
 }
 
-/** For programs. */
+/** The alert as JSON. */
 function alertJson({ alerts, decision, receipts }: ExplainedAlert, limit: number): object {
   return {
     alertId: alerts[0].alertId,
@@ -263,7 +263,7 @@ function isoText(timeMs: number): string {
   return new Date(timeMs).toISOString()
 }
 
-/** What comes from outside: no control characters, no card numbers. */
+/** Cleans text from outside: no control characters, no card numbers. */
 function safe(text: string): string {
   return redactText(text.replaceAll(/\p{Cc}/gu, '?'))
 }

@@ -1,4 +1,4 @@
-// sluice features: the list of features, the rows that decisions were made from, and why a feature had its value.
+// sluice features: lists the features, exports the rows of decisions, and explains feature values.
 
 import { InvalidArgumentError, type Command } from 'commander'
 import { SluiceError } from '../../core/errors.ts'

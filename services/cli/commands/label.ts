@@ -1,4 +1,4 @@
-// sluice label: what a person found about a transaction.
+// sluice label: records an analyst's verdict about a transaction.
 
 import { userInfo } from 'node:os'
 import { Option, type Command } from 'commander'

@@ -1,4 +1,4 @@
-// sluice lake: history in Parquet files, filled from Kafka, asked in SQL.
+// sluice lake: history in Parquet files, filled from Kafka and queried in SQL.
 
 import type { Command } from 'commander'
 import { registerCheck, registerCompact, registerErase } from '../lake/upkeep-commands.ts'

@@ -1,4 +1,4 @@
-// sluice list: what is on the policy's lists, and how it gets there and away.
+// sluice list: shows the entries of the policy's lists, and adds or removes them.
 
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { SluiceError } from '../../core/errors.ts'
@@ -47,7 +47,7 @@ Examples:
 Which lists there are and what they do is said in the policy: docs/policy.md.`
 
 interface AddOptions extends ChangeOptions {
-  /** Milliseconds UTC; infinite is never. */
+  /** End of the entry, milliseconds UTC; Infinity means never. */
   readonly until: number
   readonly kind?: EntryKind
 }
@@ -160,7 +160,7 @@ async function change(
   )
 }
 
-/** A list that the policy names and nobody has filled is empty. @throws SluiceError SLUICE_USAGE for any other. */
+/** A list that the policy names and nobody has filled is empty. @throws SluiceError SLUICE_USAGE for any other name. */
 async function contentOf(inForce: InForce, store: string, name: string): Promise<ListContent> {
   const { ruleset, document } = ownRuleset(inForce)
   const digest = ruleset.lists[name]
@@ -178,7 +178,7 @@ function cellsOf({ kind, value, reason, author, endMs }: ListEntry): readonly st
   return [value, kind, end, `${author}: ${reason}`]
 }
 
-/** An end as milliseconds UTC; infinite is never. */
+/** Reads an end time as milliseconds UTC; Infinity means never. */
 function untilOption(text: string): number {
   if (text === 'never') return Infinity
   const fromNowMs = parseDurationMs(text)

@@ -148,7 +148,7 @@ function registerAdd(model: Command): void {
   })
 }
 
-// sluice model activate: puts another model in force.
+// sluice model activate: puts another model into service.
 
 const DAY_MS = 86_400_000
 
@@ -195,7 +195,7 @@ function registerActivate(model: Command): void {
   })
 }
 
-/** @throws SluiceError SLUICE_MODEL_UNFAIR when the gate is breached and nobody overrides it. */
+/** @throws SluiceError SLUICE_MODEL_UNFAIR when the model breaches the gate and no override is given. */
 function reasonOf(breach: string | null, { info }: ScoringModel, options: ActivateOptions): string {
   if (breach === null) return options.reason
   if (options.override !== true) {

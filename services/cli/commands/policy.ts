@@ -1,4 +1,4 @@
-// sluice policy: what turns scores into outcomes, and how it is changed. One section for each subcommand.
+// sluice policy: shows and changes the policy that turns scores into outcomes. One section for each subcommand.
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -109,7 +109,7 @@ function registerCheck(policy: Command): void {
     })
 }
 
-// sluice policy status: shows what decides.
+// sluice policy status: shows the policy in force.
 
 const EXIT_NOT_AS_ASKED = 1
 
@@ -425,7 +425,7 @@ async function runPromote(options: PromoteOptions): Promise<void> {
   }
   const findings = isClimb(ruleset, segment, to) ? await judge() : []
   const reason = reasonOf(findings, options)
-  // Judging takes its time: what somebody else has said meanwhile must not be lost.
+  // Judging takes a while, so a change by another operator in the meantime is detected.
   const { deployment } = await readInForce(access, store)
   if (deployment.active !== inForce.deployment.active) {
     throw new SluiceError(
@@ -461,7 +461,7 @@ async function runPromote(options: PromoteOptions): Promise<void> {
   }
 }
 
-/** @throws SluiceError SLUICE_POLICY_GATE with the list of what is missing, unless somebody overrides it. */
+/** @throws SluiceError SLUICE_POLICY_GATE with the failed gates, unless an override is given. */
 function reasonOf(findings: readonly GateFinding[], options: PromoteOptions): string {
   const rows = findings.map((finding) => [
     finding.isPassed ? 'passed' : 'MISSING',
@@ -497,7 +497,7 @@ function nameOf(segment: string | null): string {
   return segment === null ? 'The policy' : `Segment ${segment}`
 }
 
-/** The lake that is named, else the usual one where it exists. */
+/** The named lake, else the default one if it exists. */
 function lakeOf({ lake }: PromoteOptions): string | null {
   if (lake !== undefined) return lake
   const { folder } = loadLakeConfig(process.env)
@@ -533,7 +533,7 @@ function registerPolicyRollback(policy: Command): void {
     const earlier = await findRuleset(store, before.active)
     const again = withEarlier(ruleset, earlier, await nextVersion(store, ruleset))
     const digest = addRuleset(store, again)
-    // What a scorer would refuse is refused here.
+    // A ruleset that a scorer would refuse is refused here.
     await openRuleset(store, digest)
     await publishPolicyDeployment(access, { ...before, active: digest }, again, options)
   })

@@ -242,7 +242,7 @@ async function send(
 }
 
 function report(summary: Summary, options: SendOptions): void {
-  // In a dry run standard output belongs to the events.
+  // In a dry run standard output is reserved for the events.
   if (options.dryRun === true) printProgress(JSON.stringify(summary))
   else if (options.json === true) printJson(summary)
   else printSummary(summary)
@@ -280,7 +280,7 @@ function paceOf(options: SendOptions, otherwise: Pace): Pace {
   return otherwise
 }
 
-/** Leaves out what was not given, so that defaults hold. */
+/** Leaves out undefined fields, so that defaults apply. */
 function definedOnly<Fields extends object>(
   fields: Fields,
 ): { [Name in keyof Fields]?: Exclude<Fields[Name], undefined> } {
@@ -289,9 +289,9 @@ function definedOnly<Fields extends object>(
   }
 }
 
-// Options of `sluice produce`: their types, and how their texts are read.
+// Options of `sluice produce`: their types and parsers.
 
-/** Options of both sources. Absent means that the default holds. */
+/** Options of both sources. An absent one takes its default. */
 interface SendOptions {
   readonly metricsPort?: number
   readonly rate?: number
@@ -349,7 +349,7 @@ export function timeOption(text: string): number {
   throw new InvalidArgumentError('Give a time such as 2026-01-01 or 2026-01-01T12:00:00Z.')
 }
 
-/** Reads a day as all of it, and a time as that instant. */
+/** Reads a day as the whole day, and a time as that instant. */
 export function timeRangeOption(text: string): TimeRange {
   const range = rangeOfBound(text)
   if (range !== null) return range
@@ -393,11 +393,11 @@ function usage(message: string, cause?: unknown): SluiceError {
   return new SluiceError('SLUICE_USAGE', message, { cause })
 }
 
-// Output of `sluice produce`: a line of progress that rewrites itself, and the summary.
+// Output of `sluice produce`: a progress line that is rewritten in place, and the summary.
 
 const CLEAR_LINE = '\r\u001b[K'
 
-/** Rewrites the line of progress; for terminals only. */
+/** Rewrites the progress line; for terminals only. */
 function showProgressLine(progress: Summary): void {
   const behind = progress.behindMs >= 100 ? `, ${progress.behindMs} ms behind schedule` : ''
   process.stderr.write(
@@ -406,7 +406,7 @@ function showProgressLine(progress: Summary): void {
   )
 }
 
-/** Makes room for the next line. */
+/** Clears the progress line for the next line. */
 function clearProgressLine(): void {
   process.stderr.write(CLEAR_LINE)
 }
@@ -446,7 +446,7 @@ function timeText(timeMs: number | null): string {
   return timeMs === null ? 'none' : new Date(timeMs).toISOString()
 }
 
-// Metrics of `sluice produce --metrics-port`: /metrics, /livez and /readyz while a run lasts.
+// Metrics of `sluice produce --metrics-port`: /metrics, /livez and /readyz during a run.
 
 interface ProducerMetrics {
   produced(summary: Summary): void
@@ -457,7 +457,7 @@ function progressOf({ transactions, labels, acknowledged, behindMs }: Summary) {
   return { transactions, labels, acknowledged, behindMs }
 }
 
-/** Serves metrics on the port, or on a free one when it is in use; says where. */
+/** Serves metrics on the port, or on a free one when it is in use, and prints the address. */
 async function openProducerMetrics(host: string, port: number): Promise<ProducerMetrics> {
   // Loaded here, so that --help does not wait for it.
   const [{ createProducerTelemetry }, { openMetricsServer }] = await Promise.all([
@@ -470,7 +470,7 @@ async function openProducerMetrics(host: string, port: number): Promise<Producer
     host,
     port,
     registry: telemetry.registry,
-    // The first report comes once the run is connected and sends.
+    // The first report arrives once the run is connected and sends.
     readiness: () => ({
       isReady: soFar !== null,
       details: soFar === null ? {} : progressOf(soFar),

@@ -1,4 +1,4 @@
-// sluice queue: the open cases, the most urgent first.
+// sluice queue: the open cases, most urgent first.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Command } from 'commander'
@@ -76,12 +76,12 @@ async function run(options: QueueOptions): Promise<void> {
     stop.abort()
     await showing
   }
-  // Ctrl-C is how one leaves it; a program that ends it sees the usual code.
+  // Ctrl-C is the normal way to leave. A program that stops it sees the usual exit code.
   const reason: unknown = interrupted.reason
   if (reason instanceof Interrupted) process.exitCode = reason.exitCode
 }
 
-/** An empty state with what it needs to read the topics. */
+/** An empty state, and the connection that fills it. */
 export async function openQueueState(config: QueueConfig): Promise<QueueState> {
   const { topicPrefix, schemaRegistryUrl: url, horizonMs, cases } = config
   const content = await openSchemaRegistry({ url, topicPrefix, register: false }).load()
@@ -118,7 +118,7 @@ function tellUnreadable({ unreadable }: QueueState): void {
 const MINOR_PER_MAJOR = 100
 const HEADINGS = ['priority', 'expected loss', 'alerts', 'cards', 'since (UTC)', 'what', 'case']
 
-/** A line of numbers, and a table of the first cases. */
+/** A line of totals, and a table of the first cases. */
 function queueLines({ cases, openAlerts, leftOut }: Queue, limit: number): readonly string[] {
   const dropped = leftOut === 0 ? '' : `; ${leftOut} older alerts were left out`
   const first = `${cases.length} open cases with ${openAlerts} alerts${dropped}`

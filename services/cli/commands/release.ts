@@ -1,4 +1,4 @@
-// sluice release: lets go of a blocked card.
+// sluice release: releases a blocked card.
 
 import type { Command } from 'commander'
 import { releaseControlOf } from '../../core/control/deployment.ts'

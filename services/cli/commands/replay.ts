@@ -1,4 +1,4 @@
-// sluice replay: computes decisions again from the log, and reports whether they are the same.
+// sluice replay: recomputes decisions from the log, and reports whether they are the same.
 
 import { InvalidArgumentError, type Command } from 'commander'
 import { SluiceError } from '../../core/errors.ts'

@@ -1,4 +1,4 @@
-// sluice skew: recomputes a sample of decisions from the log, continuously, and counts what differs.
+// sluice skew: continuously recomputes a sample of decisions from the log, and counts differences.
 
 import type { Command } from 'commander'
 import { systemClock } from '../../platform/clock.ts'

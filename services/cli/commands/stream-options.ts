@@ -1,4 +1,4 @@
-// Options that several commands take: where the stream is, and times.
+// Options shared by several commands: connection to the stream, and times.
 
 import { InvalidArgumentError, type Command } from 'commander'
 import { readLivingDemos, demoName } from '../../../tools/demo/demo-record.ts'
@@ -8,7 +8,7 @@ import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
 import { repositoryRoot, printProgress } from '../command.ts'
 import { parseDurationMs, parseEventTimeMs } from '../../producer/index.ts'
 
-/** Brokers and prefix of the options, else of the environment, else of a running demo, which is said. */
+/** Brokers and prefix of the options, else of the environment, else of a running demo, which is then printed. */
 export function whereToLook(
   options: { readonly brokers?: readonly string[]; readonly topicPrefix?: string },
   config: Pick<AlertsConfig, 'topicPrefix' | 'brokers' | 'security'>,
@@ -31,10 +31,10 @@ export function brokersOption(text: string): readonly string[] {
   throw new InvalidArgumentError('Give HOST:PORT, or several with commas between.')
 }
 
-/** A point in time, or how long ago it was when the command began. */
+/** A point in time, or an age at the start of the command. */
 export type Moment = { readonly atMs: number } | { readonly agoMs: number }
 
-/** Adds the options that say where the stream is. */
+/** Adds the options that select the stream. */
 export function addPlaceOptions(command: Command): Command {
   return command
     .option(
@@ -48,7 +48,7 @@ export function addPlaceOptions(command: Command): Command {
     )
 }
 
-/** The same for a command that prints one thing a line. */
+/** The same options for a command that prints one record per line. */
 export function addStreamOptions(command: Command): Command {
   return addPlaceOptions(command).option('--json', 'print one line of JSON each')
 }
@@ -64,7 +64,7 @@ export function momentOption(text: string): Moment {
   )
 }
 
-/** In ms UTC; null for none. */
+/** Milliseconds UTC; null for none. */
 export function timeOf(moment: Moment | undefined, nowMs: number): number | null {
   if (moment === undefined) return null
   return 'atMs' in moment ? moment.atMs : nowMs - moment.agoMs

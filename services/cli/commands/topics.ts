@@ -1,7 +1,6 @@
-// sluice topics: makes the topics of a stream, and checks their settings.
-//
-// Safe to run again and again, and before every deployment: what exists is left as it is, and a partition count
-// that differs from the one asked for is refused, since changing it would move cards to other partitions.
+// sluice topics: creates the topics of a stream, and checks their settings. It is safe to run repeatedly and before
+// every deployment: existing topics are left alone, and a different partition count is refused, since changing it would
+// move cards to other partitions.
 
 import type { Command } from 'commander'
 import type { Admin } from 'kafkajs'
@@ -28,7 +27,7 @@ import { brokersOption } from './stream-options.ts'
 const PARTITIONS_MAX = 1_024
 const REPLICATION_MAX = 9
 const CONNECTION_MS_MAX = 3_000
-/** A broker may not know a topic yet that another one has just made. */
+/** A broker may not know a topic yet that another one has just created. */
 const READ_ATTEMPTS_MAX = 5
 
 interface Options {
@@ -39,10 +38,10 @@ interface Options {
   readonly json?: boolean
 }
 
-/** What the topics are, after the command. */
+/** Status of the topics after the command. */
 interface TopicsReport {
   readonly partitionCount: number
-  /** Null when the cluster does not let us see it. */
+  /** Null when the cluster does not grant access to it. */
   readonly durability: readonly TopicDurability[] | null
   readonly topics: readonly { readonly name: string; readonly isNew: boolean }[]
 }
@@ -157,7 +156,7 @@ async function checkAll(admin: Admin, prefix: string, options: Options): Promise
   }
 }
 
-/** Making topics asks for fewer rights than looking at their settings. */
+/** Null when access is denied: creating topics needs fewer rights than reading their settings. */
 async function seenDurability(
   admin: Admin,
   prefix: string,
@@ -173,7 +172,7 @@ async function seenDurability(
   }
 }
 
-/** @throws SluiceError SLUICE_TOPICS_INVALID naming each topic with another count. */
+/** @throws SluiceError SLUICE_TOPICS_INVALID naming each topic with a different count. */
 function refuseOtherCounts(
   counts: ReadonlyMap<Topic, number>,
   prefix: string,
@@ -242,7 +241,7 @@ function print(report: TopicsReport, options: Options): void {
   }
 }
 
-/** One line for all topics that are alike. */
+/** One line per group of topics with equal settings. */
 function durabilityLines(topics: readonly TopicDurability[]): readonly string[] {
   const lines = topics.map(({ replicas, inSyncMin, isUnclean }) => {
     const elections = isUnclean === null ? 'not told' : isUnclean ? 'UNCLEAN' : 'clean'

@@ -1,4 +1,4 @@
-// Sources of the history for `sluice train`: the simulator, CSV files, the lake, or the topics. Reads the options and makes
+// Sources of the history for `sluice train`: the simulator, CSV files, the lake, or the topics. Turns the options into
 // one stream of events.
 
 import { Option } from 'commander'
@@ -19,10 +19,10 @@ const DAY_MS = 86_400_000
 const SIMULATED_DAYS_DEFAULT = 75
 const SIMULATED_CARDS_DEFAULT = 3_000
 
-/** Another world than the demo's, so that the demo's cards are new to the model. */
+/** Differs from the demo's seed, so that the demo's cards are new to the model. */
 const SIMULATOR_SEED_DEFAULT = 1_001
 
-/** What says where the history comes from; absent means that the default holds. */
+/** Options that select the source of the history; an absent one takes its default. */
 export interface HistoryOptions {
   readonly simulate?: boolean
   readonly simulateSeed?: number
@@ -43,16 +43,16 @@ export interface HistoryOptions {
   readonly topicPrefix?: string
 }
 
-/** Events in order, and what a model card says of them. */
+/** Events in order, and their description for the model card. */
 export interface History {
   readonly events: AsyncIterable<HistoryEvent> | Iterable<HistoryEvent>
   readonly source: string
   readonly caveat: string
-  /** What may be given away with a model of it. */
+  /** Terms under which a model of this history may be released. */
   readonly terms: ReleaseTerms
-  /** Options that ask for the same history again; no path of this machine. */
+  /** Options that reproduce the history, without paths of this machine. */
   readonly options: readonly string[]
-  /** Rows or messages left out so far, since they could not be read. */
+  /** Number of unreadable rows or messages left out so far. */
   readonly unreadable: () => number
 }
 
@@ -121,7 +121,7 @@ export function addHistoryOptions(command: Command): void {
     .option('--topic-prefix <prefix>', 'before topic names (default SLUICE_TOPIC_PREFIX or none)')
 }
 
-/** @throws SluiceError SLUICE_USAGE when no source is given; and what the source itself throws. */
+/** @throws SluiceError SLUICE_USAGE when no source is given, and errors of the source. */
 export async function openHistory(options: HistoryOptions): Promise<History> {
   if (options.simulate === true) return simulatedHistory(options)
   if (options.data !== undefined) return fileHistory(options, options.data)
@@ -137,7 +137,7 @@ function simulatedHistory(options: HistoryOptions): History {
   const seed = options.simulateSeed ?? SIMULATOR_SEED_DEFAULT
   const cards = options.cards ?? SIMULATED_CARDS_DEFAULT
   const days = options.days ?? SIMULATED_DAYS_DEFAULT
-  // Terminals and merchants grow with the cards, so that each stays as busy as in the simulator's defaults.
+  // Terminals and merchants grow with the cards, so that each stays as busy as with the simulator's defaults.
   const growth = cards / SIMULATOR_DEFAULTS.cards
   return {
     events: simulate({

@@ -47,7 +47,7 @@ const GAP_DAYS_DEFAULT = 7
 const SHARE_DEFAULT = 0.2
 const SEED_MAX = 4_294_967_295
 
-/** Events between two looks at signals. */
+/** Events between two checks for signals. */
 const EVENTS_PER_TURN = 4_096
 
 const EXAMPLES = `
@@ -177,7 +177,7 @@ async function train(options: TrainOptions): Promise<void> {
       run,
       epochsMax: options.epochs,
       split: {
-        // A stream starts without history too, and is scored from its first payment on.
+        // A stream also starts without history, and is scored from its first payment on.
         warmUpMs: options.warmUp ?? 0,
         gapMs: options.gap ?? GAP_DAYS_DEFAULT * DAY_MS,
         validationShare: options.validationShare,
@@ -194,7 +194,7 @@ async function train(options: TrainOptions): Promise<void> {
       unreadable: history.unreadable,
     },
     (line) => {
-      // Between two epochs nothing is half written, so this is where a Ctrl-C is obeyed.
+      // Nothing is half written between two epochs, so a Ctrl-C takes effect here.
       if (signal.aborted && existsSync(run.folder)) {
         printProgress(`progress is kept in ${run.folder}; the same command with --resume goes on`)
       }
@@ -206,7 +206,7 @@ async function train(options: TrainOptions): Promise<void> {
   else printSummary(summary)
 }
 
-/** The command that makes the same model again, without a path of this machine. */
+/** The command that reproduces the model, without paths of this machine. */
 function commandText(options: TrainOptions, name: string, history: readonly string[]): string {
   const { seed, seeds, epochs, warmUp, gap, validationShare, testShare } = options
   const changed = [
@@ -222,11 +222,11 @@ function commandText(options: TrainOptions, name: string, history: readonly stri
   return ['sluice train', `--out models/${name}`, ...history, ...changed].join(' ')
 }
 
-/** What --seeds says: how many, or which. */
+/** Value of --seeds: a count or a list. */
 interface SeedList {
   readonly text: string
   readonly count: number
-  /** Empty when only a count was given. */
+  /** Empty when only a count is given. */
   readonly list: readonly number[]
 }
 
@@ -257,7 +257,7 @@ function dayOption(text: string): string {
   throw new InvalidArgumentError('Give a day, such as 2026-01-31.')
 }
 
-/** Lets signals have their turn now and then, and stops once the signal is aborted. */
+/** Gives signals a turn at intervals, and stops once the signal is aborted. */
 async function* untilInterrupted(
   events: AsyncIterable<HistoryEvent> | Iterable<HistoryEvent>,
   signal: AbortSignal,
@@ -277,12 +277,12 @@ function usage(message: string): SluiceError {
   return new SluiceError('SLUICE_USAGE', `sluice train: ${message}`)
 }
 
-// Options of `sluice train` for the choice of thresholds and the costs of alerts.
+// Options of `sluice train` for thresholds and the costs of alerts.
 
 const MINOR = 100
 const AMOUNT_MAX = 1_000_000
 
-/** Amounts in units of the reference currency; absent means that the default holds. */
+/** Amounts in units of the reference currency; an absent one takes its default. */
 interface ThresholdOptions {
   readonly thresholds: ThresholdRule
   readonly alertCost?: number
@@ -325,7 +325,7 @@ function addThresholdOptions(command: Command): void {
     )
 }
 
-/** What was asked for, with the defaults. */
+/** The chosen thresholds, with the defaults. */
 function thresholdChoice(options: ThresholdOptions): ThresholdChoice {
   const { thresholds, alertCost, wrongBlockCost, wrongBlockShare, flagSaves } = options
   const minor = (amount: number | undefined, byDefault: number): number =>
@@ -342,7 +342,7 @@ function thresholdChoice(options: ThresholdOptions): ThresholdChoice {
   }
 }
 
-/** The options that differ from the defaults, as they were given. */
+/** The options that differ from the defaults, as given. */
 function thresholdWords(options: ThresholdOptions): readonly string[] {
   const { thresholds, alertCost, wrongBlockCost, wrongBlockShare, flagSaves } = options
   return [
@@ -356,7 +356,7 @@ function thresholdWords(options: ThresholdOptions): readonly string[] {
 
 // The summary that `sluice train` prints when the model is written.
 
-/** For people; programs take --json. */
+/** Prints the summary for people; programs use --json. */
 function printSummary(summary: TrainSummary): void {
   const { metrics, thresholds, periods, costs, bySeed, seed } = summary
   const percent = (share: number): string => `${(share * 100).toFixed(2)} %`
@@ -404,7 +404,7 @@ function printSeeds(bySeed: TrainSummary['bySeed'], kept: number): void {
   printTable(rows, { indent: '  ' })
 }
 
-/** Less what alerts and wrong blocks cost. */
+/** The share of fraud saved, less the costs of alerts and wrong blocks. */
 function savedText(figures: CostFigures): string {
   if (figures.fraudMinor === 0) return 'nothing (no frauds)'
   return `${((1 - totalMinor(figures) / figures.fraudMinor) * 100).toFixed(1)} %`

@@ -1,4 +1,4 @@
-// Dead letters as lines for people and as JSON for programs.
+// Formats dead letters for people and as JSON.
 
 import type { RateTable } from '../../core/currency.ts'
 import { partitionOf, partitionOfAscii } from '../../core/murmur2.ts'
@@ -24,7 +24,7 @@ import {
   type StreamAccess,
 } from './read-letters.ts'
 
-/** Letters are printed as they are read. */
+/** Letters are printed as they are read, so widths are fixed. */
 const FORM = { align: 'llllr', widths: [19, 24, 21, 12, 6] }
 const SAMPLE_CHARACTERS = 24
 
@@ -36,7 +36,7 @@ export function letterHeading(): string {
   )
 }
 
-/** One letter on one line: when, which message, why, and the redacted start of it. */
+/** One letter on one line: time, message, reason, and the redacted start of the message. */
 export function letterLine({ letter, redrivenFrom }: FoundLetter, topicPrefix: string): string {
   const position = formatPosition(letter).slice(topicPrefix.length)
   const repeats = redrivenFrom === null ? '' : `  redriven before, from ${redrivenFrom.offset}`
@@ -51,7 +51,7 @@ export function letterLine({ letter, redrivenFrom }: FoundLetter, topicPrefix: s
   return tableLine(cells, FORM)
 }
 
-/** A letter for programs. Times in milliseconds UTC, the hash in hex. */
+/** A letter as JSON. Times in milliseconds UTC, the hash in hex. */
 export function letterJson({ letter, redrivenFrom }: FoundLetter): Record<string, unknown> {
   return {
     position: formatPosition(letter),
@@ -69,7 +69,7 @@ export function letterJson({ letter, redrivenFrom }: FoundLetter): Record<string
   }
 }
 
-/** Letters by source topic and reason. At most GROUPS_MAX groups, so that a stranger's topic cannot fill memory. */
+/** Counts letters by source topic and reason. At most GROUPS_MAX groups, so that unknown topics cannot fill memory. */
 export class LetterCounts {
   readonly #counts = new Map<string, { topic: string; reason: string; count: number }>()
   #uncounted = 0
@@ -106,7 +106,7 @@ export function summaryLines(counts: LetterCounts, topicPrefix: string): readonl
   return tableLines(rows, { align: 'r' })
 }
 
-/** What was read besides what was shown; null when there is nothing to add. */
+/** Counts of letters that are not shown and of unreadable messages; null when there are none. */
 export function remainderLine(read: LettersRead, shown: number): string | null {
   const parts = [
     shown < read.matching
@@ -124,14 +124,14 @@ export function timeText(timeMs: number): string {
   return date.toISOString().slice(0, 19).replace('T', ' ')
 }
 
-/** Text that came from a topic: no card number, and nothing that steers the terminal. */
+/** Text from a topic, without card numbers and control characters. */
 export function safeText(text: string): string {
   return String(redact(text)).replace(/\p{Cc}/gu, '?')
 }
 
-// One dead letter with everything that is known of it, and the content of its message while that is in the log.
+// One dead letter in full, and the content of its message while the log holds it.
 
-/** What stands where the letter's message was; `gone` when retention has taken it. */
+/** The message at the letter's position; `gone` when retention has removed it. */
 type FoundPayload = PayloadView | { readonly kind: 'gone' | 'empty' | 'unreadable' }
 
 /** The letter about the message at a position, or null. Throws as `readLetters` does. */
@@ -147,7 +147,7 @@ export async function findLetter(
   return found[0] ?? null
 }
 
-/** Fetches the letter's message and makes it fit to be shown. Throws as `SourceLog.scan` does. */
+/** Fetches the letter's message and masks it for display. Throws as `SourceLog.scan` does. */
 export async function findPayload(
   access: StreamAccess,
   content: RegistryContent,
@@ -170,7 +170,7 @@ export async function findPayload(
   return viewPayload(message.value, content)
 }
 
-/** The letter as lines, one for each thing that is known. */
+/** The letter as lines, one per field. */
 export function showLines(found: FoundLetter): readonly string[] {
   const { letter } = found
   const repeats =
@@ -211,16 +211,16 @@ function isoText(timeMs: number): string {
   return Number.isNaN(date.getTime()) ? 'no valid time' : date.toISOString()
 }
 
-// The content of a message as it may be shown: never a card number (P8), whatever is wrong with the message.
+// Displays the content of a message without ever showing a card number (P8), whatever is wrong with the message.
 
 const MESSAGE_BYTES_MAX = 1024 * 1024
 const ITEMS_MAX = 4_096
 const HEX_BYTES_MAX = 512
 const HEX_BYTES_PER_LINE = 16
-/** Digits that a text may have in all: the shortest card number has 13. */
+/** Most digits in one text: the shortest card number has 13. */
 const DIGITS_MAX = 12
 const LARGEST_PLAIN_NUMBER = 999_999_999_999
-/** Of degrees, a tenth of a metre. */
+/** Decimals of degrees, a precision of a tenth of a metre. */
 const DECIMALS_MAX = 6
 
 /** A payload for the screen. */
@@ -229,8 +229,8 @@ type PayloadView =
   | { readonly kind: 'hex'; readonly lines: readonly string[]; readonly bytesLeftOut: number }
 
 /**
- * Decodes a message of any subject by its schema alone, without the checks that may have refused it, and masks what
- * could be a card number; what no schema reads is shown as masked hex.
+ * Decodes a message of any subject by its schema alone, without the checks that may have refused it, and masks possible
+ * card numbers. A message that no schema reads is shown as masked hex.
  */
 export function viewPayload(value: Buffer, content: RegistryContent): PayloadView {
   const schemaId = frameSchemaId(value)
@@ -254,8 +254,8 @@ export function viewPayload(value: Buffer, content: RegistryContent): PayloadVie
 }
 
 /**
- * Bytes as hex and text. ASCII digits show as `##` and `#`; then the redactor goes over the hex itself, since two
- * digits of a packed card number are one byte.
+ * Bytes as hex and text. ASCII digits show as `##` and `#`. The redactor then checks the hex itself, since two digits
+ * of a packed card number are one byte.
  */
 function hexView(value: Buffer): PayloadView {
   const shown = value.subarray(0, HEX_BYTES_MAX)
@@ -288,7 +288,7 @@ function maskedNumber(value: number, name: string): unknown {
   return Number(value.toFixed(DECIMALS_MAX))
 }
 
-/** Texts with the digits of a card number lose all digits; large numbers that are no times are left out. */
+/** Masks all digits of texts long enough to hold a card number; large numbers other than times are left out. */
 function masked(value: unknown, name = ''): unknown {
   if (typeof value === 'string') {
     const digits = value.replace(/\D/g, '').length
@@ -301,10 +301,10 @@ function masked(value: unknown, name = ''): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, masked(entry, key)]))
 }
 
-// Predicts the result of sending a message again now: the same checks as in a partition, by this build, with
-// the schemas that are registered now.
+// Predicts the result of sending a message again now, with the partition's checks, this build and the schemas
+// registered now.
 
-/** What the checks need besides the message. */
+/** Inputs of the checks besides the message. */
 interface VerdictOptions {
   readonly codecs: Codecs
   readonly rates: RateTable
@@ -314,7 +314,10 @@ interface VerdictOptions {
   readonly sendAtMs: number
 }
 
-/** Where it belongs, under which key, and why it would be refused once more (null: it would be decided). */
+/**
+ * The target partition and key, and the reason for which the message would be refused again (null: it would be
+ * decided).
+ */
 export interface Verdict {
   readonly refusal: RejectReason | null
   readonly partition: number
@@ -322,8 +325,8 @@ export interface Verdict {
 }
 
 /**
- * Judges a message of the transactions or labels topic. A card decides the partition; without one the key does, and
- * a message without either stays where it was.
+ * Judges a message of the transactions or labels topic. The card determines the partition; without a card the key does,
+ * and a message without either keeps its partition.
  */
 export function judgeMessage(
   kind: 'transactions' | 'labels',
@@ -342,7 +345,7 @@ export function judgeMessage(
     return { refusal, partition: partitionOfAscii(card, partitionCount), key: Buffer.from(card) }
   }
   return {
-    // A watermark says something about a moment of its replay; said again later it would be wrong.
+    // A watermark belongs to a moment of its replay; sent again later it would be wrong.
     refusal: decoded.kind === 'watermark' ? 'unexpected_schema' : decoded.reason,
     partition: message.key === null ? partition : partitionOf(message.key, partitionCount),
     key: message.key,

@@ -1,4 +1,4 @@
-// Reads the dead-letters topic, one letter after the other, so that memory does not grow with it.
+// Reads the dead-letters topic one letter at a time, so that memory does not grow with the topic.
 
 import type { Admin, Kafka, KafkaMessage } from 'kafkajs'
 import { SluiceError } from '../../core/errors.ts'
@@ -19,32 +19,31 @@ import { explainKafka } from '../../platform/kafka/kafka-failure.ts'
 import { readLogSince } from '../../platform/kafka/log-ends.ts'
 import { topicName } from '../../platform/kafka/topics.ts'
 
-/** Where the stream is, and how to read it. */
+/** Connection and settings for reading the stream. */
 export interface StreamAccess extends KafkaConnection {
   readonly topicPrefix: string
   readonly codecs: Codecs
 }
 
-/** A letter with what its own message says. */
+/** A letter, and the headers of its own message. */
 export interface FoundLetter {
   readonly letter: DeadLetter
-  /** What the message repeats when it had been sent again before; null for a first failure. */
+  /** Position of the message that the original repeats; null for a first failure. */
   readonly redrivenFrom: MessagePosition | null
 }
 
-/** What a reading has seen besides the letters that it handed over. */
+/** Counts of a reading, besides the letters that it passed on. */
 export interface LettersRead {
   readonly matching: number
   readonly others: number
-  /** Messages of the topic that are no letter this version can read. */
+  /** Messages of the topic that this version cannot read as letters. */
   readonly unreadable: number
 }
 
 /**
- * Hands over every committed letter that the filter lets pass, those of one source topic in the order in which
- * they were written.
- * @throws SluiceError SLUICE_BROKER_UNAVAILABLE or SLUICE_TOPICS_INVALID, what `onLetter` throws, or the signal's
- * reason.
+ * Passes on every committed letter that matches the filter, those of one source topic in the order in which they were
+ * written. @throws SluiceError SLUICE_BROKER_UNAVAILABLE or SLUICE_TOPICS_INVALID, errors of `onLetter`, or the
+ * signal's reason.
  */
 export async function readLetters(
   { brokers, security, topicPrefix, codecs }: StreamAccess,
@@ -73,30 +72,29 @@ export async function readLetters(
   return seen
 }
 
-// Finds the records of a source topic about letters: the messages at their positions, and the annotations of what was sent again
-// already. One pass over the topic finds both, from the oldest letter on, and keeps only the records asked for.
-//
-// The start of the pass: a message that was sent again comes after its original in the same partition, or (when it
-// was in the wrong one) in another partition with a time stamp that is not before its letter: the sender sees to
-// that. So each partition is read from its oldest letter, or from the oldest letter's time, whichever comes first.
+// Finds the records of a source topic that belong to letters: the messages at their positions, and the headers of
+// messages that were sent again. One pass over the topic finds both, from the oldest letter on, and keeps only those
+// records. Start of the pass: a message that was sent again comes after its original in the same partition, or (when it
+// was in the wrong one) in another partition with a time stamp that is not before its letter; the sender ensures that.
+// So each partition is read from its oldest letter, or from the oldest letter's time, whichever comes first.
 
 /** Clocks of brokers (which may stamp records) and scorers may differ by this much. */
 const CLOCK_SKEW_MS_MAX = 3_600_000
 const PROGRESS_MESSAGES = 1_000_000
 
-/** Memory for the messages that letters are about, bytes. */
+/** Most bytes of the letters' messages in memory. */
 const HELD_BYTES_MAX = 256 * 1024 * 1024
 
-/** Where a pass begins, by `topic/partition`, and how far back it proves what was sent. */
+/** Start of a pass, by `topic/partition`. */
 export interface ScanStart {
   readonly startAt: ReadonlyMap<string, number>
-  /** Ends of the partitions when this was asked: where the next pass may begin. */
+  /** Ends of the partitions at this time; the next pass may begin there. */
   readonly ends: ReadonlyMap<string, number>
-  /** Partitions that are read from their first message on, which retention may have moved. */
+  /** Partitions read from their first message on, of which retention may have removed earlier ones. */
   readonly cutOff: ReadonlySet<string>
 }
 
-/** Asks the broker where the pass for these letters of one topic begins. */
+/** Asks the broker for the start of the pass over one topic for these letters. */
 export async function findScanStart(
   admin: Admin,
   topic: string,
@@ -125,7 +123,7 @@ function oldestOffset(letters: readonly DeadLetter[], partition: number): number
   )
 }
 
-/** What passes over one source topic have found so far. */
+/** Results of the passes over one source topic. */
 export class SourceLog {
   readonly topic: string
   readonly #connection: KafkaConnection
@@ -144,17 +142,17 @@ export class SourceLog {
     this.#wanted = new Set(letters.map(formatPosition))
   }
 
-  /** The message of a letter, or null when it is not there. */
+  /** The message of a letter, or null when it is not in the topic. */
   messageOf(letter: DeadLetter): SourceMessage | null {
     return this.#messages.get(formatPosition(letter)) ?? null
   }
 
-  /** Where the letter's message was sent again, or null. */
+  /** Position of the message that repeats the letter's, or null. */
   sentTo(letter: DeadLetter): string | null {
     return this.#sentTo.get(formatPosition(letter)) ?? null
   }
 
-  /** True when no mark for the letter can have been in this partition and be gone. */
+  /** True when no earlier redrive of the letter into this partition can have been removed by retention. */
   isCovered(letter: DeadLetter, partition: number): boolean {
     const key = placeKey(this.topic, partition)
     if (partition === letter.partition || !this.#cutOff.has(key)) return true
@@ -163,8 +161,8 @@ export class SourceLog {
   }
 
   /**
-   * Reads on from `start` to the end that the topic has now.
-   * @throws SluiceError SLUICE_USAGE when more is asked for than memory is set aside for, and what readToEnd throws.
+   * Reads from `start` to the current end of the topic.
+   * @throws SluiceError SLUICE_USAGE when the messages exceed the memory limit, and errors of readToEnd.
    */
   async scan(
     start: ScanStart,
@@ -189,7 +187,7 @@ export class SourceLog {
     )
   }
 
-  /** Reads the letter's message and no further. Throws as `scan` does. */
+  /** Reads only the letter's message. Throws as `scan` does. */
   async readOne(letter: DeadLetter, { ends }: ScanStart, signal: AbortSignal): Promise<void> {
     const key = placeKey(this.topic, letter.partition)
     const end = ends.get(key)
@@ -232,7 +230,7 @@ export class SourceLog {
   }
 }
 
-/** Copied, so that the batch that it came in can be freed. */
+/** Copied, so that the batch that contains it can be freed. */
 function heldOf(message: KafkaMessage): Omit<SourceMessage, 'redrivenFrom'> {
   const { key, value, headers = {}, timestamp } = message
   return {
@@ -254,9 +252,9 @@ function tooMuch(topic: string): SluiceError {
 
 // Selects the dead letters of a command. Times are those of the letters, not of the original messages.
 
-/** Every condition must hold; null holds always. */
+/** All conditions must hold; null matches everything. */
 export interface LetterFilter {
-  /** Any of these. Later versions may write reasons that this one does not know, so letters have texts. */
+  /** Any of these. Letters hold reasons as text, since later versions may write reasons that this one does not know. */
   readonly reasons: readonly RejectReason[] | null
   /** From this time on, by `decidedAtMs`. */
   readonly sinceMs: number | null
@@ -270,7 +268,7 @@ export interface LetterFilter {
   readonly offsetMax: number | null
 }
 
-/** Lets every letter pass. */
+/** Matches every letter. */
 export const EVERY_LETTER: LetterFilter = {
   reasons: null,
   sinceMs: null,
@@ -281,7 +279,7 @@ export const EVERY_LETTER: LetterFilter = {
   offsetMax: null,
 }
 
-/** True when the letter is one that was asked for. */
+/** True when the letter matches the filter. */
 export function isWanted(letter: DeadLetter, filter: LetterFilter): boolean {
   const { reasons, sinceMs, untilMs, topic, partition, offsetMin, offsetMax } = filter
   return (
@@ -295,15 +293,14 @@ export function isWanted(letter: DeadLetter, filter: LetterFilter): boolean {
   )
 }
 
-// The Kafka client of the dead-letter commands: its failures are thrown with a remedy, its own messages are not
-// shown.
+// The Kafka client of the dead-letter commands. Its failures are thrown with a remedy, and its own log is silent.
 
 const CONNECTION_TIMEOUT_MS = 3_000
 
 /** CONCURRENT_TRANSACTIONS right after a commit is normal; kafkajs' own first wait would be 300 ms. */
 const RETRY = { initialRetryTime: 5, multiplier: 1.5, maxRetryTime: 500, retries: 16 } as const
 
-/** Opens nothing yet; admin and producers made from it connect. */
+/** Connects nothing yet; admin clients and producers made from it do. */
 export function openLettersKafka(connection: KafkaConnection): Kafka {
   return openKafka(connection, {
     clientId: 'sluice-dead-letters',
@@ -312,7 +309,7 @@ export function openLettersKafka(connection: KafkaConnection): Kafka {
   })
 }
 
-/** @throws SluiceError for whatever a client throws: what Kafka refuses, or SLUICE_BROKER_UNAVAILABLE. */
+/** @throws SluiceError for every client error: the refusal of Kafka, or SLUICE_BROKER_UNAVAILABLE. */
 export async function asking<Value>(
   connection: KafkaConnection,
   use: () => Promise<Value>,
@@ -335,9 +332,9 @@ export async function asking<Value>(
 
 // Configuration of the dead-letter commands, in addition to that of every reader of topics.
 
-/** Settings that a redrive shares with the scorer, so that it foresees what the scorer will do. */
+/** Settings that a redrive shares with the scorer, so that it predicts the scorer's verdict. */
 interface RedriveConfig {
-  /** How far an event time may lie ahead of its record's time stamp, ms. */
+  /** Most that an event time may lie ahead of its record's time stamp, ms. */
   readonly eventAheadMsMax: number
 }
 
@@ -351,7 +348,7 @@ export function loadRedriveConfig(
   return Object.freeze(config)
 }
 
-/** A message of a source topic, as far as it matters here. */
+/** The fields of a source message that a redrive needs. */
 export interface SourceMessage {
   readonly key: Buffer | null
   readonly value: Buffer | null
@@ -362,7 +359,7 @@ export interface SourceMessage {
   readonly isRefused: boolean
 }
 
-/** A topic that was made anew holds other messages at the same offsets. */
+/** False for another message at the same offset, as after a topic was recreated. */
 export function isSameMessage(letter: DeadLetter, { value, timestampMs }: SourceMessage): boolean {
   const payload = value ?? Buffer.alloc(0)
   return (

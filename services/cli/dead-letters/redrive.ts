@@ -1,6 +1,6 @@
-// Sends the messages of dead letters again: reads the source topics, plans, and sends the remaining messages in
-// short transactions. Nothing is sent twice: between fencing other operators and sending, the topics' new end is
-// read once more for annotations.
+// Sends the messages of dead letters again: reads the source topics, plans, and sends the remaining messages in short
+// transactions. Nothing is sent twice: after fencing other operators and before sending, the new end of the topics is
+// read once more for messages that they have sent again.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Admin, Kafka, Message, Producer, RecordMetadata, Transaction } from 'kafkajs'
@@ -26,25 +26,25 @@ import {
 } from './read-letters.ts'
 import { type Verdict, judgeMessage, safeText, timeText } from './letter-lines.ts'
 
-/** Letters that one run looks at. */
+/** Most letters of one run. */
 const LETTERS_MAX = 100_000
 
 export interface RedriveOptions extends StreamAccess {
   readonly filter: LetterFilter
-  /** Messages that one run sends at most. */
+  /** Most messages that one run sends. */
   readonly sendMax: number
-  /** Also sends what would become a dead letter again. */
+  /** Also sends messages that would become dead letters again. */
   readonly force: boolean
   readonly rates: RateTable
   readonly eventAheadMsMax: number
   readonly nowMs: () => number
   readonly onProgress: (line: string) => void
-  /** Asked once, with what would be sent; false sends nothing. */
+  /** Called once with the plan; false sends nothing. */
   readonly confirm: (planned: readonly PlannedLetter[]) => Promise<boolean>
 }
 
 interface RedriveResult {
-  /** Every letter looked at, with what became of it. */
+  /** Every letter read, with its state. */
   readonly planned: readonly PlannedLetter[]
   readonly sent: number
 }
@@ -58,15 +58,15 @@ interface Source {
   readonly kind: 'transactions' | 'labels'
   readonly letters: readonly DeadLetter[]
   readonly log: SourceLog
-  /** Where the next pass over the topic begins. */
+  /** Start of the next pass over the topic. */
   start: ScanStart
   partitionCount: number
 }
 
 /**
- * Plans, asks, and sends.
- * @throws SluiceError SLUICE_BROKER_UNAVAILABLE, SLUICE_TOPICS_INVALID, SLUICE_USAGE when too many letters are
- * chosen, SLUICE_COMMIT_UNKNOWN when sending broke off; or the signal's reason between two transactions.
+ * Plans, asks for confirmation, and sends.
+ * @throws SluiceError SLUICE_BROKER_UNAVAILABLE, SLUICE_TOPICS_INVALID, SLUICE_USAGE when too many letters are chosen,
+ * SLUICE_COMMIT_UNKNOWN when sending broke off; or the signal's reason between two transactions.
  */
 export async function redrive(
   options: RedriveOptions,
@@ -184,7 +184,7 @@ async function sendAll(
 ): Promise<RedriveResult> {
   const sender = await asking(options, () => openRedriveSender(kafka, admin, options.topicPrefix))
   try {
-    // Others are fenced now; what they sent since the first look stands behind where it ended.
+    // Other operators are fenced now. Messages that they have sent since the first pass lie behind its end.
     for (const source of sources) {
       source.start = { startAt: source.start.ends, ends: new Map(), cutOff: new Set() }
     }
@@ -221,8 +221,8 @@ async function send(
 }
 
 /**
- * The message as it was, under the key and in the partition where it belongs, with the mark. It is stamped with the
- * time of sending, as whatever is sent late, but never before its letter: the next run looks for it from there.
+ * The original message with its proper key and partition, and the redrive header. Its time stamp is the time of
+ * sending, as for any late message, but never before its letter, because the next run searches from there.
  */
 function messageOf({ letter, target, message }: PlannedLetter, nowMs: number): Message {
   return {
@@ -255,9 +255,9 @@ function chunksOf(due: readonly PlannedLetter[]): readonly (readonly PlannedLett
   return chunks
 }
 
-// The plan of a redrive for each letter, as a pure function of the records of the source topic.
+// Plans the redrive of each letter, as a pure function of the records of the source topic.
 
-/** What becomes of a letter. Closed list: also in `--json`. */
+/** States of a letter in the plan. Closed list: also in `--json`. */
 const REDRIVE_STATES = [
   'send',
   'over_limit',
@@ -271,7 +271,7 @@ const REDRIVE_STATES = [
 
 type RedriveState = (typeof REDRIVE_STATES)[number]
 
-/** What each state means, for people. */
+/** The states in words. */
 const STATE_TEXTS: Readonly<Record<RedriveState, string>> = {
   send: 'to be sent',
   over_limit: 'to be sent by a later run (--limit)',
@@ -283,32 +283,32 @@ const STATE_TEXTS: Readonly<Record<RedriveState, string>> = {
   unprovable: 'retention may have taken the mark of an earlier redrive',
 }
 
-/** What the source topic says about one letter. */
+/** Facts about one letter from the source topic. */
 export interface LetterSource {
-  /** Null when nothing stands at its position. */
+  /** Null when its position holds no message. */
   readonly message: SourceMessage | null
-  /** Position of the message that repeats it already, or null. */
+  /** Position of the message that already repeats it, or null. */
   readonly sentTo: string | null
   readonly verdict: Verdict | null
-  /** False when an earlier redrive into the verdict's partition may have been there and be gone. */
+  /** False when retention may have removed an earlier redrive into the verdict's partition. */
   readonly isCovered: boolean
 }
 
 export interface PlannedLetter {
   readonly letter: DeadLetter
   readonly state: RedriveState
-  /** A reason why it would be refused, where it was sent before, or null. */
+  /** The reason for which it would be refused, the position where it was sent before, or null. */
   readonly detail: string | null
-  /** Where it goes; null when it is not sent. */
+  /** Target partition and key; null when it is not sent. */
   readonly target: { readonly partition: number; readonly key: Buffer | null } | null
   readonly message: SourceMessage | null
 }
 
-/** Reasons that no `--force` overcomes: there is nothing to send, or sending it would spread a card number. */
+/** Reasons that `--force` does not override: there is nothing to send, or sending it would spread a card number. */
 const NEVER_SENT: readonly RejectReason[] = ['empty', 'too_large', 'card_number_suspected']
 const CARD_NUMBER = /\d(?:[ -]?\d){12,18}/
 
-/** Decides about one letter. `force` sends also what would be refused again. */
+/** Plans one letter. `force` also sends messages that would be refused again. */
 export function planLetter(
   letter: DeadLetter,
   source: LetterSource,
@@ -338,7 +338,7 @@ export function planLetter(
   return { letter, state: 'send', detail: refusal, target: { partition, key }, message }
 }
 
-/** Leaves what is beyond the limit to a later run; the letters keep their order. */
+/** Defers messages beyond the limit to a later run; the letters keep their order. */
 export function withinLimit(
   planned: readonly PlannedLetter[],
   sendMax: number,
@@ -356,38 +356,42 @@ function mayBeForced(refusal: RejectReason, { value }: SourceMessage): boolean {
   return !CARD_NUMBER.test(value.toString('latin1'))
 }
 
-// Sends messages again, in Kafka transactions of a fixed transactional id per stream. Opening it fences whoever
-// redrove the same stream before: after that nothing more can come from them, so that what the topic holds then
-// about annotations is the last word, and two operators at once cannot both send a message.
+// Sends messages again, in Kafka transactions with a fixed transactional id per stream. Opening the sender fences any
+// other redrive of the same stream: nothing more can come from it, so the headers then in the topic are final, and two
+// operators at once cannot both send a message.
 //
-// A committed reader sees nothing behind a transaction that is open, be it of a stranger. So a step commits only when
-// nothing open stands before its messages: then its annotations are seen by whoever looks next.
+// A read-committed consumer sees nothing behind an open transaction, even a stranger's. So a step commits only when no
+// transaction is open before its messages: then the next reader sees its headers.
 
 /**
- * An open transaction keeps readers of the topic, partitions included, from what comes after it; if this process dies in
- * one, the broker ends it after this time.
+ * An open transaction hides later records of its partitions from readers of the topic. If this process dies inside one,
+ * the broker aborts it after this time.
  */
 const TRANSACTION_TIMEOUT_MS = 10_000
 const RETRY = { initialRetryTime: 5, multiplier: 1.5, maxRetryTime: 250, retries: 12 } as const
 const FENCED = ['PRODUCER_FENCED', 'INVALID_PRODUCER_EPOCH', 'INVALID_PRODUCER_ID_MAPPING']
 
-/** How long a step waits for open transactions before its messages; well below the limit of its own. */
+/** Longest wait of a step for open transactions before its messages; well below its own timeout. */
 const SETTLED_MS_MAX = 4_000
 const SETTLED_POLL_MS = 20
 
-/** Largest transaction: short ones hold partitions up for milliseconds, and a batch must fit in a broker's message. */
+/**
+ * Most messages of a transaction: short ones hold partitions up for milliseconds, and a batch must fit into a broker's
+ * message.
+ */
 const SENT_AT_ONCE_MAX = 500
 const SENT_AT_ONCE_BYTES_MAX = 512 * 1024
 
 export interface RedriveSender {
   /**
-   * Sends all of it or nothing. @throws SluiceError SLUICE_COMMIT_UNKNOWN; running again finds out what was sent.
+   * Sends all of the messages or none. @throws SluiceError SLUICE_COMMIT_UNKNOWN; another run finds out which were
+   * sent.
    */
   send(topic: string, messages: readonly Message[]): Promise<void>
   close(): Promise<void>
 }
 
-/** Opens the sender of a stream, and fences every earlier one. */
+/** Opens the sender of a stream, which fences every earlier one. */
 export async function openRedriveSender(
   kafka: Kafka,
   admin: Admin,
@@ -432,7 +436,10 @@ async function beginOrDisconnect(producer: Producer): Promise<Transaction> {
   }
 }
 
-/** Waits until every transaction before the written messages is over. The ends are those a committed reader sees. */
+/**
+ * Waits until every transaction before the written messages is over. Compares with the ends that a read-committed
+ * consumer sees.
+ */
 async function allFinalisedBefore(
   admin: Admin,
   topic: string,
@@ -473,12 +480,12 @@ function notSent(error: unknown): SluiceError {
   )
 }
 
-// Plan and result of a redrive, as lines for people and as JSON for programs.
+// Formats plan and result of a redrive for people and as JSON.
 
-/** Letters are printed as they are sent. Time, position, reason. */
+/** Letters are printed as they are sent, so widths are fixed. Time, position, reason. */
 const FORM = { widths: [19, 24, 21] }
 
-/** One letter on one line: which message, why it had failed, and what becomes of it. */
+/** One letter on one line: its message, the reason of the failure, and its state. */
 export function plannedLine(planned: PlannedLetter, topicPrefix: string, isSent: boolean): string {
   const { letter } = planned
   const cells = [
@@ -499,7 +506,7 @@ function outcomeText({ letter, state, target, detail }: PlannedLetter, isSent: b
   return detail === null ? STATE_TEXTS[state] : `${STATE_TEXTS[state]}: ${detail}`
 }
 
-/** A planned letter for programs; `isSent` tells a plan from what was done. */
+/** A planned letter as JSON; `isSent` distinguishes a plan from a result. */
 export function plannedJson(planned: PlannedLetter, isSent: boolean): Record<string, unknown> {
   const { letter, state, target, detail } = planned
   return {
@@ -514,7 +521,7 @@ export function plannedJson(planned: PlannedLetter, isSent: boolean): Record<str
   }
 }
 
-/** How many letters there are of each state, in the order of the states. */
+/** Number of letters in each state, in the order of the states. */
 function stateCounts(
   planned: readonly PlannedLetter[],
 ): readonly { readonly state: PlannedLetter['state']; readonly count: number }[] {

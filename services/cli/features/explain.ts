@@ -1,4 +1,4 @@
-// Recomputes one decision from the log, and reports which events each of its features counted.
+// Recomputes one decision from the log, and reports the events that each of its features counted.
 
 import assert from 'node:assert/strict'
 import { redactText } from '../../core/card-numbers.ts'
@@ -25,25 +25,25 @@ const PROGRESS_MESSAGES = 500_000
 interface ExplainOptions {
   readonly transactionId: string
   readonly revision: number
-  /** The transaction that is meant, where its id was used more than once; the newest without. */
+  /** Position of the transaction, for an id that was used more than once; the newest when absent. */
   readonly place?: { readonly partition: number; readonly offset: number }
   readonly eventAheadMsMax: number
   readonly onProgress: (line: string) => void
 }
 
-/** What is known about one decision. */
+/** One decision and its recomputed features. */
 export interface ExplainedDecision extends FoundDecision {
-  /** Other decisions about the same id: repeats, revisions, and earlier transactions that had it. */
+  /** Other decisions about the same id: repeats, revisions, and earlier transactions with the id. */
   readonly others: readonly FoundDecision[]
-  /** Null when the log does not let the decision be recomputed; then only what was recorded is known. */
+  /** Null when the log does not allow the decision to be recomputed; then only recorded values are known. */
   readonly features: readonly ExplainedFeature[] | null
-  /** Event time from which on the log is there; null for all of it. */
+  /** Event time from which the log is available; null when it is complete. */
   readonly knownFromMs: number | null
-  /** False when there were more transactions than are held: lists of the features are cut off then. */
+  /** False when there were too many transactions to hold: the lists of the features are then incomplete. */
   readonly isComplete: boolean
 }
 
-/** @throws SluiceError SLUICE_USAGE when there is no such decision, and what readers of topics throw. */
+/** @throws SluiceError SLUICE_USAGE when there is no such decision, and errors of topic readers. */
 export async function explainDecision(
   stream: DecidedStream,
   options: ExplainOptions,
@@ -143,10 +143,10 @@ function notFound(
 
 // Finds the decision about a transaction id, and the transaction itself in the log.
 
-/** Decisions of one id that are held; an id that is used again and again shows the newest of them. */
+/** Most decisions of one id in memory. An id that is used again and again shows its newest ones. */
 const FOUND_MAX = 10_000
 
-/** A decision with its place and what it was made from. */
+/** A decision with its position and its input. */
 interface FoundDecision {
   readonly partition: number
   readonly decision: DecisionRecord
@@ -154,7 +154,7 @@ interface FoundDecision {
   readonly index: number
 }
 
-/** All decisions about the id, as far as the topic holds them: first ones, repeats and revisions. */
+/** All decisions about the id in the topic: first ones, repeats and revisions. */
 async function findDecisions(
   stream: DecidedStream,
   transactionId: string,
@@ -165,7 +165,7 @@ async function findDecisions(
   const bytes = Buffer.from(transactionId)
   await readBatches(
     stream,
-    // Most blocks do not hold the id at all, and looking for its bytes is far cheaper than decoding.
+    // Most decision batches do not hold the id, and searching for its bytes is far cheaper than decoding.
     (value) => value.includes(bytes),
     (block) => {
       for (const [index, decision] of block.decisions.entries()) {
@@ -181,8 +181,8 @@ async function findDecisions(
 }
 
 /**
- * The decision that is asked for: of this revision, about the newest transaction with the id that was not a repeat.
- * Null when there is none.
+ * The decision with this revision about the newest transaction with the id that was not a repeat. Null when there is
+ * none.
  */
 function chooseDecision(found: readonly FoundDecision[], revision: number): FoundDecision | null {
   const of = found.filter(
@@ -195,7 +195,7 @@ function chooseDecision(found: readonly FoundDecision[], revision: number): Foun
   )
 }
 
-/** The transaction at a place of the log; null when it is no longer there. */
+/** The transaction at a position of the log; null when it is no longer there. */
 export async function readTransaction(
   { brokers, security, topicPrefix, codecs }: DecidedStream,
   partition: number,
@@ -246,7 +246,7 @@ const WHY_NOT: Readonly<Record<NotCompared, string>> = {
   message_gone: 'the transaction is no longer in the log',
 }
 
-/** Lines; at most `limit` transactions of each feature are listed. */
+/** The decision as lines, with at most `limit` transactions per feature. */
 export function explanationLines(explained: ExplainedDecision, limit: number): readonly string[] {
   return [
     ...headingLines(explained),
@@ -256,7 +256,7 @@ export function explanationLines(explained: ExplainedDecision, limit: number): r
   ]
 }
 
-/** For programs: numbers as they are, null for none. */
+/** The decision as JSON: numbers unformatted, null for none. */
 export function explanationJson(explained: ExplainedDecision, limit: number): object {
   const { partition, decision, block, features, knownFromMs, isComplete, others } = explained
   return {
@@ -432,7 +432,7 @@ function labelLine({ transactionId, timeMs, knownAtMs, isFraud }: KnownLabel): s
   return `    label: ${safe(transactionId)}  ${isoText(timeMs)}  ${word}, known at ${isoText(knownAtMs)}`
 }
 
-/** The row as it was recorded; names only where the list is the one of this build. */
+/** The recorded row. Features have names only when the feature list is that of this build. */
 function recordedOnly({ block, index }: ExplainedDecision): readonly {
   readonly definition: FeatureDefinition
   readonly value: number
@@ -477,7 +477,7 @@ function isoText(timeMs: number): string {
   return new Date(timeMs).toISOString()
 }
 
-/** Ids come from outside: no control characters, no card numbers. */
+/** Cleans ids, which come from outside: no control characters, no card numbers. */
 function safe(text: string): string {
   return redactText(text.replaceAll(/\p{Cc}/gu, '?'))
 }

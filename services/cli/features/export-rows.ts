@@ -1,4 +1,4 @@
-// Writes the feature rows of decisions to a file of comma separated values, as they were used to decide.
+// Writes the feature rows of decisions, as used to decide, to a CSV file.
 
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
@@ -19,7 +19,7 @@ import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
 import { whereToLook } from '../commands/stream-options.ts'
 
 interface ExportOptions {
-  /** Event times from `fromMs` up to but without `endMs`. */
+  /** Event times from `fromMs` up to, but not including, `endMs`. */
   readonly fromMs: number
   readonly endMs: number
   /** Compressed when the name ends in .gz. */
@@ -28,18 +28,18 @@ interface ExportOptions {
   readonly onProgress: (line: string) => void
 }
 
-/** What was written, and what was not. */
+/** Counts of written and omitted rows. */
 interface ExportSummary {
   rows: number
   revisions: number
-  /** Repeats of a transaction get its first decision again, and have no row. */
+  /** A repeat takes the outcome of its first decision, and has no row. */
   duplicates: number
-  /** Decisions made from another list of features; their columns would mean something else. */
+  /** Decisions made with another feature list, whose columns would have another meaning. */
   otherFeatureList: number
   unreadableBatches: number
 }
 
-/** The file appears under its name once it is whole. @throws SluiceError as readBatches, and SLUICE_USAGE. */
+/** The file appears under its name once it is complete. @throws SluiceError as readBatches, and SLUICE_USAGE. */
 export async function exportRows(
   stream: DecidedStream,
   options: ExportOptions,
@@ -60,7 +60,7 @@ export async function exportRows(
   const failed = written.catch((error: unknown) => {
     throw notWritten(out, error)
   })
-  // It may fail before anything waits for it; a reader that goes on would wait for room that never comes.
+  // The writer may fail before anything awaits it; a reader that continued would wait for room forever.
   failed.catch(() => undefined)
   const put = async (text: string): Promise<void> => {
     if (!lines.write(text)) await Promise.race([drained(lines), failed])
@@ -96,7 +96,7 @@ function headingOf(withRevisions: boolean): string {
   return `${columns.join(',')}\n`
 }
 
-/** One line a decision: shortest digits that give the same double again, nothing for what is absent. */
+/** One line per decision: the shortest digits that give the same double again, and nothing for an absent value. */
 function rowsOf(block: DecisionBatch, options: ExportOptions, summary: ExportSummary): string {
   const { fromMs, endMs, withRevisions } = options
   const recorded = recordedBatchOf(block)
@@ -142,20 +142,20 @@ function notWritten(out: string, cause: unknown): SluiceError {
   )
 }
 
-// Reads every committed decision batch of a stream, one after the other, so that memory does not grow with it.
+// Reads every committed decision batch of a stream one at a time, so that memory does not grow with the topic.
 
 const PROGRESS_BLOCKS = 20_000
 
 interface BlocksRead {
   readonly blocks: number
-  /** Messages of the topic that are no block this version can read. */
+  /** Messages of the topic that this version cannot read as decision batches. */
   readonly unreadable: number
 }
 
 /**
- * Hands over blocks in the order of their partition. `isWanted` may leave a message out before it is decoded, which is
- * what costs time.
- * @throws SluiceError SLUICE_BROKER_UNAVAILABLE or SLUICE_TOPICS_INVALID, what `onBlock` throws, or the signal's reason.
+ * Passes on decision batches in the order of their partition. `isWanted` may reject a message before it is decoded,
+ * which is the costly part. @throws SluiceError SLUICE_BROKER_UNAVAILABLE or SLUICE_TOPICS_INVALID, errors of
+ * `onBlock`, or the signal's reason.
  */
 export async function readBatches(
   { brokers, security, topicPrefix, codecs }: DecidedStream,
@@ -196,7 +196,7 @@ export interface DecidedStream extends KafkaConnection {
   readonly codecs: Codecs
 }
 
-/** @throws SluiceError SLUICE_CONFIG_INVALID, or what a schema registry throws. */
+/** @throws SluiceError SLUICE_CONFIG_INVALID, or errors of a schema registry. */
 export async function openStream(options: StreamOptions): Promise<DecidedStream> {
   const config = loadAlertsConfig(process.env)
   const { brokers, security, topicPrefix } = whereToLook(options, config)

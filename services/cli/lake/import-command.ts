@@ -1,4 +1,4 @@
-// Commands that fill the lake: from the topics, and from files of others.
+// Commands that fill the lake: from the topics, and from external files.
 
 import { readFileSync } from 'node:fs'
 import { type Command, Option } from 'commander'
@@ -175,7 +175,7 @@ function flushLine({ commit, rows, files, bytes, tookMs, unreadable }: FlushRepo
   )
 }
 
-// sluice lake import: copies files of others into the lake.
+// sluice lake import: copies external files into the lake.
 
 const DAY_MS = 86_400_000
 const LABEL_DELAY_DAYS = 7
@@ -261,7 +261,7 @@ async function runImport(files: readonly string[], options: ImportCommandOptions
   }
 }
 
-// The mapping of files of others, from the options of a command: a mapping file, and single settings that override it.
+// The mapping of external files, from the options of a command: a mapping file, and single settings that override it.
 
 export interface MappingOptions {
   /** YAML or JSON. */
@@ -270,7 +270,9 @@ export interface MappingOptions {
   readonly set?: FieldConstants
 }
 
-/** The mapping of the file, with the single columns and constants in the place of its own. @throws SluiceError SLUICE_USAGE. */
+/**
+ * The mapping of the file, with single columns and constants overridden by options. @throws SluiceError SLUICE_USAGE.
+ */
 export function importMappingOf({ mapping: path, map, set }: MappingOptions): ImportMapping {
   const given = path === undefined ? NO_MAPPING : parseImportMapping(path, readMapping(path))
   return {
@@ -280,7 +282,7 @@ export function importMappingOf({ mapping: path, map, set }: MappingOptions): Im
   }
 }
 
-/** JSON is YAML as well. */
+/** Reads JSON too, which is a subset of YAML. */
 function readMapping(path: string): unknown {
   try {
     return parse(readFileSync(path, 'utf8')) as unknown

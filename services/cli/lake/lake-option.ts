@@ -1,4 +1,4 @@
-// The option that all commands of the lake share.
+// The option shared by all commands of the lake.
 
 import type { Command } from 'commander'
 

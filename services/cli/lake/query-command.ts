@@ -65,16 +65,16 @@ async function run(sql: string, options: QueryCommandOptions): Promise<void> {
 
 type OutputFormat = 'table' | 'json' | 'csv'
 
-/** Longest cell of a table; the rest is cut. */
+/** Longest cell of a table; longer text is cut. */
 const CELL_CHARACTERS_MAX = 60
 
-/** How many rows were written, and whether there are more. */
+/** Number of rows written, and whether there are more. */
 interface Written {
   readonly rows: number
   readonly isWhole: boolean
 }
 
-/** Hands out lines (without line ends); at most `rowsMax` rows. */
+/** Writes lines (without line ends) of at most `rowsMax` rows. */
 export async function writeAnswer(
   { columns, rows }: QueryAnswer,
   format: OutputFormat,
@@ -106,7 +106,7 @@ export async function writeAnswer(
   return { rows: count, isWhole }
 }
 
-/** Columns as wide as what is in them; numbers to the right. */
+/** A table with columns as wide as their content; numbers are aligned right. */
 function answerLines(
   columns: readonly string[],
   rows: readonly (readonly PlainValue[])[],
@@ -131,11 +131,11 @@ function tableCell(value: PlainValue): string {
   return text.length > CELL_CHARACTERS_MAX ? `${text.slice(0, CELL_CHARACTERS_MAX - 1)}…` : text
 }
 
-/** Spreadsheets take text that begins so for a formula, and run it when the file is opened. */
+/** Spreadsheets treat text that begins with these characters as a formula, and run it when the file is opened. */
 const FORMULA = /^[=+\-@\t\r]/
 const NUMBER = /^[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?$/i
 
-/** Text that a spreadsheet would run begins with an apostrophe, which makes it text there. Numbers stay as they are. */
+/** Text that a spreadsheet would run gets a leading apostrophe, which makes it plain text. Numbers stay unchanged. */
 function csvCell(value: PlainValue): string {
   const plain = textOf(value)
   const text = FORMULA.test(plain) && !NUMBER.test(plain) ? `'${plain}` : plain

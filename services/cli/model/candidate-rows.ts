@@ -36,18 +36,18 @@ import { readBatches } from '../features/export-rows.ts'
 
 const ROWS_AT_ONCE = 2_048
 
-/** What a gate counts with. */
+/** Candidate, rule and counts of a gate. */
 interface GateSource {
   readonly candidate: ScoringModel
   readonly rule: FairnessRule
   readonly counts: FairnessCounts
 }
 
-/** What the target of a cascade reads beside the features. */
+/** Input of the second stage besides the features. */
 interface RowPast {
   /** Minor units of the reference currency. */
   readonly amountMinor: number
-  /** SEQUENCE_LENGTH numbers: the card's payments before (see writeSequence). */
+  /** SEQUENCE_LENGTH numbers: the card's earlier payments (see writeSequence). */
   readonly sequence: Float64Array
 }
 
@@ -56,10 +56,10 @@ class CandidateRows {
   readonly #matrix = new Float64Array(ROWS_AT_ONCE * FEATURE_COUNT)
   readonly #sequences = new Float64Array(ROWS_AT_ONCE * SEQUENCE_LENGTH)
   readonly #amountsMinor = new Float64Array(ROWS_AT_ONCE)
-  /** With the payments before, all rows alike: a cascade is asked as a whole. */
+  /** True when every row has earlier payments, so that a cascade scores as a whole. */
   readonly #hasPast: boolean
   #waiting: { readonly values: readonly string[]; readonly isFraud: boolean }[] = []
-  /** Rows that the candidate gives no score; they are not counted. */
+  /** Rows without a score, which are not counted. */
   notScored = 0
 
   constructor(source: GateSource, hasPast = false) {
@@ -67,7 +67,7 @@ class CandidateRows {
     this.#hasPast = hasPast
   }
 
-  /** `row` and `past` are copied. */
+  /** Copies `row` and `past`. */
   async add(
     row: Float64Array,
     values: readonly string[],
@@ -84,7 +84,7 @@ class CandidateRows {
     if (this.#waiting.length === ROWS_AT_ONCE) await this.flush()
   }
 
-  /** To be called at the end. */
+  /** Must be called at the end. */
   async flush(): Promise<void> {
     const waiting = this.#waiting
     this.#waiting = []
@@ -119,10 +119,10 @@ function countScore(
 }
 
 // Rows for the fairness gate from the decisions of a stream: the recorded feature row of each first decision, scored by
-// the candidate (a cascade as a whole, with the payments of the card before), together with their labels. A decision that is
+// the candidate (a cascade as a whole, with the card's earlier payments), together with its label. A decision that is
 // old enough and not labelled fraud counts as genuine.
 
-/** Frauds that are held in memory. */
+/** Most frauds in memory. */
 const FRAUDS_MAX = 2_000_000
 
 const FIELDS = [
@@ -133,13 +133,13 @@ const FIELDS = [
   'merchantCategory',
   'amountMinor',
 ] as const
-/** A field of a transaction that groups are made by. */
+/** A field of a transaction by which rows are grouped. */
 type Field = (typeof FIELDS)[number]
 
 interface TopicsOptions {
   /** Decisions younger than this are not counted. */
   readonly matureMs: number
-  /** As the scorer has it. */
+  /** Equals the scorer's setting. */
   readonly eventAheadMsMax: number
 }
 
@@ -154,7 +154,7 @@ export async function countTopics(
   const frauds = await readFrauds(access, signal)
   const fields = columns.flatMap((column) => (column.kind === 'field' ? [column.field] : []))
   const isCascade = source.candidate.verifier !== null
-  /** Whether anything of the transactions is asked for, beside their times. */
+  /** True when the transactions are needed for more than their times. */
   const isAsked = fields.length > 0 || isCascade
   const { held, newestMs } = await readGroups(
     access,
@@ -176,9 +176,9 @@ export async function countTopics(
         if (revision !== 0) continue
         const place = `${partition}/${offset}`
         const known = held.at(place)
-        // Retention may have taken the transaction, or its card is not sampled.
+        // Retention may have removed the transaction, or its card is not sampled.
         if (known === undefined && isAsked) continue
-        // Those that are not counted were payments of the card all the same.
+        // A decision that is not counted was still a payment of the card.
         const payment = known?.payment ?? null
         const past = payment === null ? null : pasts.take(decision, payment)
         if (recorded === null || duplicateOfOffset !== null || eventTimeMs > endMs) continue
@@ -197,7 +197,10 @@ export async function countTopics(
   )
 }
 
-/** The fields of a transaction that a rule groups by. @throws SluiceError SLUICE_INPUT_INVALID for a feature, or an unknown name. */
+/**
+ * The fields of a transaction by which a rule groups. @throws SluiceError SLUICE_INPUT_INVALID for a feature, or an
+ * unknown name.
+ */
 export function fieldsOf({ groups }: FairnessRule): readonly Field[] {
   return groups.map(({ column }) => {
     const found = columnOf(column)
@@ -237,7 +240,7 @@ function valuesOf(
   })
 }
 
-/** Transactions that the newest label calls fraud. @throws SluiceError SLUICE_INPUT_INVALID when they are too many. */
+/** Transactions whose newest label is fraud. @throws SluiceError SLUICE_INPUT_INVALID when there are too many. */
 export async function readFrauds(
   { brokers, security, topicPrefix, codecs }: ControlAccess,
   signal: AbortSignal,
@@ -268,8 +271,8 @@ interface GroupsOptions extends Pick<TopicsOptions, 'eventAheadMsMax'> {
 }
 
 /**
- * What is held of each transaction, by its place in the log, and the newest event time among those that a scorer
- * decides: an event time from the future must not make all others old.
+ * The transactions by position in the log, and the newest event time among those that a scorer decides: an event time
+ * from the future must not make all others old.
  */
 export async function readGroups(
   { brokers, security, topicPrefix, codecs }: ControlAccess,
@@ -305,7 +308,7 @@ export async function readGroups(
   return { held, newestMs }
 }
 
-/** The field as rules name its values; empty where it is absent. */
+/** The field as rules name its values; empty when it is absent. */
 export function textOf(transaction: Transaction, field: Field): string {
   return String(transaction[field] ?? '')
 }
@@ -318,9 +321,9 @@ function tooMany(): SluiceError {
   )
 }
 
-// Rows for the fairness gate from a file of comma separated values: `fraud` (0 or 1), the columns of the rule, and either
-// `score`, or every feature by its name, which the candidate then scores. With the columns of the payments before, named as
-// in the evaluation rows of a model folder, a cascade scores them as a whole, else with its first stage.
+// Rows for the fairness gate from a CSV file: `fraud` (0 or 1), the columns of the rule, and either `score`, or every
+// feature by its name, which the candidate then scores. With columns for the earlier payments, named as in the
+// evaluation rows of a model folder, a cascade scores as a whole; without them only its first stage does.
 
 const ROW_BYTES_MAX = 65_536
 const [AMOUNT_COLUMN = ''] = SEQUENCE_COLUMNS
@@ -328,14 +331,14 @@ const [AMOUNT_COLUMN = ''] = SEQUENCE_COLUMNS
 interface Columns {
   readonly fraud: number
   readonly groups: readonly number[]
-  /** Null: the candidate scores the features. */
+  /** Null when the candidate scores the features. */
   readonly score: number | null
   readonly features: readonly number[]
-  /** The amount, then the payments before; null without. */
+  /** The amount, then the earlier payments; null without them. */
   readonly past: readonly number[] | null
 }
 
-/** Where the scores came from: the file, the whole candidate, or the draft of a cascade. */
+/** Origin of the scores: the file, the whole candidate, or the first stage of a cascade. */
 type ScoredBy = 'file' | 'whole' | 'draft'
 
 /** Counts every row. @throws SluiceError SLUICE_INPUT_INVALID naming file, line and column. */
@@ -430,34 +433,34 @@ function invalid(problem: string, cause?: unknown): SluiceError {
   return new SluiceError('SLUICE_INPUT_INVALID', `${problem}.`, { cause })
 }
 
-// The transactions of a stream that a gate needs, in bounded memory: above the limit, those of a random sample of cards
-// are kept, independent of the order of arrival. A card is kept whole or not at all, since decisions of a card depend on
-// its earlier payments.
+// The transactions of a stream that a gate needs, in bounded memory. Above the limit, those of a random sample of cards
+// are kept, independent of the order of arrival. A card is kept whole or not at all, since its decisions depend on its
+// earlier payments.
 
-/** Transactions that are held at most. */
+/** Most transactions in memory. */
 const HELD_MAX = 2_000_000
 
 const REFERENCES = 2 ** 48
 const DRAW_SALT = 'held/'
 
 interface HeldTransaction {
-  /** The fields that groups are made by, in their order. */
+  /** Values of the grouping fields, in order. */
   readonly values: readonly string[]
-  /** Null where nobody asks for the payments before. */
+  /** Null when earlier payments are not needed. */
   readonly payment: PastPayment | null
 }
 
 export class HeldTransactions {
   readonly #max: number
   readonly #byPlace = new Map<string, HeldTransaction & { readonly draw: number }>()
-  /** Share of the cards whose transactions are held: 1, or a half of it again and again. */
+  /** Share of the cards whose transactions are kept: 1, halved each time the limit is exceeded. */
   share = 1
 
   constructor(max = HELD_MAX) {
     this.#max = max
   }
 
-  /** `made` is called only for a card that is held. */
+  /** `made` is called only for a card that is kept. */
   add(place: string, card: string, made: () => HeldTransaction): void {
     const draw = hashOf(DRAW_SALT + card) / REFERENCES
     if (draw >= this.share) return
@@ -481,19 +484,19 @@ export class HeldTransactions {
   }
 }
 
-// Earlier payments of cards before each decision, from the transactions topic: a cascade scores a decision as a whole, with
-// the payments that its large net would have read then.
+// Earlier payments of cards before each decision, from the transactions topic. A cascade scores a decision as a whole,
+// with the payments that its large net would have read then.
 
-/** All that a sequence does not ask for is none. */
+/** Fields that a sequence does not read are blank. */
 const BLANK: CardEvent = {
   ...blankCardEvent(),
   ...{ intentHash: 0, merchantHash: 0, terminalHash: 0, deviceHash: 0, networkHash: 0 },
 }
 
-/** Events of a card after which it is made small again, and by how many more each time. */
+/** Events of a card between two compactions. */
 const COMPACT_EVENTS = 128
 
-/** What a sequence needs of a transaction; many are held. */
+/** The fields of a transaction that a sequence reads; few, because many are held. */
 type PastPayment = Pick<
   CardEvent,
   'timeMs' | 'amountMinor' | 'idHash' | 'categoryHash' | 'utcOffsetMinutes'
@@ -508,11 +511,11 @@ export function pastPaymentOf(transaction: Transaction): PastPayment {
   return { timeMs, amountMinor, idHash, categoryHash, utcOffsetMinutes }
 }
 
-/** Takes first decisions in the order of their offsets, as the partition did. */
+/** Accepts first decisions in offset order, as the partition did. */
 export class CardPasts {
   readonly #cards = new Map<string, { readonly history: CardHistory; compactAt: number }>()
 
-  /** What the card had done before this decision, which is then a part of it. Of a repeated transaction nothing is kept. */
+  /** The card's payments before this decision, which is then added to them. A repeated transaction is not added. */
   take(
     { card, offset, duplicateOfOffset, annotations }: DecidedPayment,
     payment: PastPayment,
@@ -528,7 +531,7 @@ export class CardPasts {
       values: sequence,
       position: 0,
     })
-    // What a partition does not remember either; without its state it cannot tell what is repeated.
+    // Leaves out what the partition does not remember either. Without its state it cannot detect repeats.
     const isRepeated = duplicateOfOffset !== null || history.indexOfId(payment.idHash) >= 0
     if (!isRepeated && !annotations.includes('behind_reach')) {
       history.insert({ ...BLANK, ...payment, offset }, false, FEATURE_PLAN.card.kept)

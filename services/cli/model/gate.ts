@@ -1,4 +1,4 @@
-// The fairness gate of an activation: a rule, rows to judge by, and a table of results.
+// The fairness gate of an activation: reads rule and rows, and prints a table of results.
 
 import { readFile } from 'node:fs/promises'
 import { SluiceError } from '../../core/errors.ts'
@@ -16,7 +16,7 @@ import { printProgress } from '../command.ts'
 import { tableLines } from '../table.ts'
 import { countFile, countTopics } from './candidate-rows.ts'
 
-/** Columns of features hold no payments before, which the large net reads. */
+/** Feature columns hold no earlier payments, which the large net reads. */
 const DRAFT_ONLY =
   'The candidate is a cascade: rows of features are judged by its draft alone. To judge the whole, give a file with a ' +
   'column "score", or with the columns of the payments before.'
@@ -27,7 +27,7 @@ export interface GateOptions {
   readonly mature: number
 }
 
-/** Null when the gate is passed or none is set; else what breaches it. @throws SluiceError for a gate that cannot judge. */
+/** Null when the gate is passed or none is set; else the breach. @throws SluiceError for a gate that cannot judge. */
 export async function runGate(
   candidate: ScoringModel,
   options: GateOptions,
@@ -62,7 +62,7 @@ export async function runGate(
   return report.breaches === 0 ? null : breachText(report)
 }
 
-/** The rule of this file, else of the environment; null where none is set. @throws SluiceError SLUICE_INPUT_INVALID */
+/** The rule of this file, else of the environment; null when none is set. @throws SluiceError SLUICE_INPUT_INVALID */
 export async function readFairnessRule(fairness: string | undefined): Promise<FairnessRule | null> {
   const read = new EnvReader(process.env)
   const file = fairness ?? read.value('SLUICE_FAIRNESS_RULE')

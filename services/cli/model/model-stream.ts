@@ -1,4 +1,4 @@
-// The stream and the store of the models that a command reads or changes.
+// The stream and the model store that a command reads or changes.
 
 import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
@@ -29,13 +29,13 @@ export interface ModelOptions extends StreamOptions {
   readonly store?: string
 }
 
-/** What a change must say about itself. */
+/** Author and reason, which every change must record. */
 export interface ChangeOptions extends ModelOptions {
   readonly reason: string
   readonly author?: string
 }
 
-/** The model store of the option, else of the environment, else that of this checkout. */
+/** The model store of the option, else of the environment, else of this checkout. */
 export function storeOf({ store }: Pick<ModelOptions, 'store'>): string {
   const read = new EnvReader(process.env)
   const configured = read.value('SLUICE_MODEL_STORE')
@@ -47,7 +47,7 @@ export function openControl(options: ModelOptions): Promise<ControlAccess> {
   return openStream(options)
 }
 
-/** Who is at the keyboard; containers may know no name for their user. */
+/** The name of the current user; a container may have none. */
 export function authorOf({ author }: Pick<ChangeOptions, 'author'>): string {
   if (author !== undefined) return author
   try {
@@ -70,7 +70,7 @@ export function addStreamOptions(command: Command): Command {
   return addPlaceOptions(addStoreOption(command))
 }
 
-/** Options of every command that changes what is in force. */
+/** Options of every command that changes a deployment. */
 export function addChangeOptions(command: Command): Command {
   return addStreamOptions(command)
     .requiredOption(
@@ -86,14 +86,14 @@ export function addChangeOptions(command: Command): Command {
     .option('--json', 'print JSON')
 }
 
-// Writes to the control topic which models a stream must use.
+// Publishes to the control topic the models that a stream must use.
 
-/** What is in force, nothing said being `NO_DEPLOYMENT`. */
+/** The deployment in force; `NO_DEPLOYMENT` when none was published. */
 export async function deploymentInForce(access: ControlAccess): Promise<Deployment> {
   return (await readDeployment(access, 'model'))?.deployment ?? NO_DEPLOYMENT
 }
 
-/** Publishes the deployment and prints what was said. */
+/** Publishes the deployment and prints it. */
 export async function publishDeployment(
   access: ControlAccess,
   deployment: Deployment,
@@ -113,16 +113,15 @@ export async function publishDeployment(
   )
 }
 
-// Resolves a folder or a digest to a model of the store that was opened once.
+// Resolves a folder or a digest to a model of the store, which is opened once as a check.
 
-/** Fewer characters of a digest would be guessing. */
+/** A shorter prefix of a digest would be a guess. */
 const PREFIX_MIN = 6
 
 /**
- * Finds the model in the store, or puts its folder there, and opens it: files, digests, feature list and golden
- * vectors are checked, so that what a scorer would refuse is refused here. The caller closes it.
- * @throws SluiceError SLUICE_MODEL_NOT_FOUND, SLUICE_MODEL_CORRUPT, SLUICE_MODEL_INCOMPATIBLE or
- * SLUICE_BACKEND_UNAVAILABLE.
+ * Finds the model in the store, or copies its folder there, and opens it: files, digests, feature list and golden
+ * vectors are checked, so that a model that a scorer would refuse is refused here. The caller closes it. @throws
+ * SluiceError SLUICE_MODEL_NOT_FOUND, SLUICE_MODEL_CORRUPT, SLUICE_MODEL_INCOMPATIBLE or SLUICE_BACKEND_UNAVAILABLE.
  */
 export async function chooseModel(store: string, named: string): Promise<ScoringModel> {
   const { folder } = await inStore(store, named)
@@ -138,7 +137,7 @@ async function inStore(store: string, named: string): Promise<{ readonly folder:
   return findModel(store, await fullDigest(store, named))
 }
 
-/** The start of a digest is enough where only one model of the store begins so. */
+/** A prefix of the digest is enough when only one model of the store has it. */
 async function fullDigest(store: string, named: string): Promise<string> {
   if (isDigest(named)) return named
   const isPrefix = named.length >= PREFIX_MIN && /^[0-9a-f]+$/.test(named)

@@ -1,4 +1,4 @@
-// The status of what decides on a stream: gathered from the control topic, the store, the commits of partitions, and the
+// Gathers the status of the policy of a stream from the control topic, the store, the commits of partitions, and the
 // metrics of scorers.
 
 import { type OverrideSince, sinceWhen } from '../../core/control/deployment.ts'
@@ -21,12 +21,12 @@ const DAY_MS = 86_400_000
 
 interface StatusList {
   readonly name: string
-  /** Null where nobody has filled it. */
+  /** Null when nobody has filled the list. */
   readonly digest: string | null
-  /** Null where the store cannot tell. */
+  /** Null when the store does not hold it. */
   readonly counts: {
     readonly entries: number
-    /** By now. */
+    /** Entries that have ended by now. */
     readonly ended: number
     readonly endingWithinDay: number
   } | null
@@ -36,20 +36,20 @@ interface StatusList {
 interface StatusSegment {
   readonly name: string
   readonly mode: Mode
-  /** False when it has the mode of the policy. */
+  /** False when it inherits the mode of the policy. */
   readonly isOwn: boolean
 }
 
 export interface PolicyStatus {
   readonly store: string
   readonly active: DescribedRuleset
-  /** Since when this policy decides, whatever was changed of lists and modes; null when nobody has said anything. */
+  /** Time since which this policy decides, regardless of changes to lists and modes; null when it was never applied. */
   readonly since: OverrideSince | null
-  /** Since when this very version does. */
+  /** Time since which this very version decides. */
   readonly changed: OverrideSince | null
   /** Empty for the built-in policy. */
   readonly segments: readonly StatusSegment[]
-  /** Null for none. */
+  /** Null when there is no shadow. */
   readonly shadow: {
     readonly ruleset: DescribedRuleset
     readonly since: OverrideSince | null
@@ -58,16 +58,16 @@ export interface PolicyStatus {
   readonly breakers: {
     readonly group: string
     readonly resets: number
-    /** Parts of the traffic have the names of the policy's segments where they are known. */
+    /** Breakers of segments have the segment's name where it is known. */
     readonly partitions: readonly PartitionBreaker[]
   }
-  /** What a rollback goes back to, the nearest first. */
+  /** Rulesets that a rollback returns to, nearest first. */
   readonly earlier: readonly DescribedRuleset[]
   readonly scorers: {
-    /** Processes in the group of the scorers now. */
+    /** Current number of processes in the scorers' consumer group. */
     readonly running: number
     readonly asked: readonly ScorerStatus[]
-    /** True when nobody said where they are, and the usual place was tried. */
+    /** True when no address was given and the default one was tried. */
     readonly isGuess: boolean
   }
 }
@@ -82,7 +82,7 @@ interface StatusSource {
   readonly nowMs: number
 }
 
-/** @throws SluiceError of Kafka, or SLUICE_USAGE; what the store lacks is part of the answer. */
+/** @throws SluiceError of Kafka, or SLUICE_USAGE. Gaps of the store are reported in the answer. */
 export async function gatherStatus(source: StatusSource): Promise<PolicyStatus> {
   const { access, store, group, nowMs, isGuess } = source
   const deployments = await readDeployments(access, 'policy')
@@ -102,7 +102,7 @@ export async function gatherStatus(source: StatusSource): Promise<PolicyStatus> 
   return {
     store,
     active,
-    // Versions of one policy are one and the same; what the store lacks is only itself.
+    // Versions with the same policy count as one; a ruleset missing from the store counts as itself.
     since: sinceWhen(
       deployments,
       (of) => of.active,
@@ -122,7 +122,7 @@ export async function gatherStatus(source: StatusSource): Promise<PolicyStatus> 
     earlier,
     scorers: {
       running,
-      // Where none of this stream runs, one at the usual place would be of another.
+      // When no scorer of this stream runs, one at the default address would belong to another stream.
       asked: isGuess && running === 0 ? [] : await askScorers(source.scorers, deployment.active),
       isGuess,
     },
@@ -174,7 +174,7 @@ async function listOf(
   }
 }
 
-/** Ends are event times; by the clock is near enough for a look. */
+/** Ends are event times; comparing them with the clock is close enough for a status. */
 function countsOf({ entries }: ListContent, nowMs: number): NonNullable<StatusList['counts']> {
   const ends = entries.map(({ endMs }) => endMs ?? Infinity)
   const ended = ends.filter((endMs) => endMs <= nowMs).length
@@ -193,22 +193,22 @@ function named(
   }))
 }
 
-// Describes a ruleset: its version, the name of its policy, its modes. A gap in the store is reported in its place and does
-// not end the command.
+// Describes a ruleset: its version, the name of its policy, its modes. A gap in the store is reported in its place and
+// does not end the command.
 
 export interface DescribedRuleset {
   /** Null is the built-in policy. */
   readonly digest: Choice
-  /** Null for the built-in policy, and where the store cannot tell. */
+  /** Null for the built-in policy, and when the store does not hold it. */
   readonly ruleset: Ruleset | null
   readonly document: PolicyDocument | null
-  /** Why it cannot be told, and what to do; null when nothing is wrong. */
+  /** The reason for which it is unknown, and the remedy; null when nothing is wrong. */
   readonly problem: string | null
 }
 
 const BUILT_IN: DescribedRuleset = { digest: null, ruleset: null, document: null, problem: null }
 
-/** Never fails on what the store lacks, or holds damaged. */
+/** Never fails because of missing or damaged files in the store. */
 async function describeRuleset(store: string, digest: Choice): Promise<DescribedRuleset> {
   if (digest === null) return BUILT_IN
   let ruleset: Ruleset | null = null
@@ -225,31 +225,34 @@ async function describeRuleset(store: string, digest: Choice): Promise<Described
   }
 }
 
-// Whether running scorers serve the policy that is asked for, according to their own metrics.
+// Reports whether running scorers serve the requested policy, according to their metrics.
 
 /**
- * Closed list. `serves`: what is asked for. `serves_another`: not yet, or of another stream. `refuses`: it cannot read what
- * is asked for. `no_scorer`: something else answers there. `unreachable`: nothing does.
+ * Closed list. `serves`: the requested policy. `serves_another`: not yet, or of another stream. `refuses`: it cannot
+ * read the requested policy. `no_scorer`: another program answers there. `unreachable`: nothing answers.
  */
 type ScorerVerdict = 'serves' | 'serves_another' | 'refuses' | 'no_scorer' | 'unreachable'
 
 interface ScorerStatus {
-  /** Of its metrics page. */
+  /** URL of its metrics page. */
   readonly url: string
   readonly verdict: ScorerVerdict
-  /** Of the ruleset that it serves; 0 is the built-in policy. Null where nothing is known. */
+  /** Version of the ruleset that it serves; 0 is the built-in policy. Null when it is not known. */
   readonly version: number | null
   readonly digest: string | null
-  /** As it says; the built-in policy has no other place for it. */
+  /** Mode that it reports; for the built-in policy this is the only source. */
   readonly mode: string | null
   readonly partitions: number | null
-  /** Why it refuses, or cannot be asked; null when nothing is wrong. */
+  /** The reason for which it refuses or cannot be reached; null when nothing is wrong. */
   readonly problem: string | null
 }
 
 const UNKNOWN = { version: null, digest: null, mode: null, partitions: null } as const
 
-/** Asks each; what cannot be asked is a standing, too. @throws SluiceError SLUICE_USAGE for what is no address. */
+/**
+ * Asks each scorer; one that cannot be reached has a status too. @throws SluiceError SLUICE_USAGE for an invalid
+ * address.
+ */
 function askScorers(
   addresses: readonly string[],
   active: Choice,
@@ -267,7 +270,7 @@ async function askScorer(url: string, active: Choice): Promise<ScorerStatus> {
   }
 }
 
-/** What a metrics page says. */
+/** Reads the status from a metrics page. */
 export function statusOn(url: string, page: string, active: Choice): ScorerStatus {
   const byRole = (name: string, role: string) =>
     seriesOf(page, name).filter(({ labels }) => labels['role'] === role)
@@ -295,7 +298,7 @@ export function statusOn(url: string, page: string, active: Choice): ScorerStatu
 
 const HEADING = 8
 const DIGEST_CHARACTERS = 12
-/** Characters of a reason on a line; --json has all of it. */
+/** Characters of a reason on a line; --json shows it in full. */
 const REASON_CHARACTERS_MAX = 80
 const EARLIER_SHOWN = 5
 
@@ -408,7 +411,7 @@ function scorerLines({ scorers, active }: PolicyStatus): readonly string[] {
   const answered = asked.filter(
     ({ verdict }) => verdict !== 'unreachable' && verdict !== 'no_scorer',
   )
-  // A usual place where nobody is says nothing.
+  // A default address where no scorer answers is not reported.
   const told = isGuess ? answered : asked
   const rest = running - answered.length
   const lines = told.map((one) => scorerText(one, active))
@@ -465,14 +468,14 @@ function counted(count: number, one: string, many: string): string {
   return `${count} ${count === 1 ? one : many}`
 }
 
-/** Reasons and names are written by people: no control characters reach the terminal. */
+/** Removes control characters, since reasons and names are free text. */
 function safe(line: string): string {
   return line.replaceAll(/\p{Cc}/gu, '?')
 }
 
-// The status for programs.
+// The status as JSON.
 
-/** Times are in ISO 8601; null is not known, or none. */
+/** Times are in ISO 8601; null means not known, or none. */
 export function statusJson(status: PolicyStatus): object {
   const { store, active, since, changed, segments, shadow, lists, breakers, earlier, scorers } =
     status

@@ -30,7 +30,7 @@ import {
 import { printJson, printLine } from '../command.ts'
 import { type ChangeOptions, authorOf } from '../model/model-stream.ts'
 
-/** What decides on a stream. */
+/** The policy in force on a stream. */
 export interface InForce {
   readonly deployment: Deployment
   /** Null is the built-in policy. */
@@ -39,7 +39,7 @@ export interface InForce {
   readonly document: PolicyDocument | null
 }
 
-/** @throws SluiceError of the store when it does not hold what is in force. */
+/** @throws SluiceError of the store when it does not hold the ruleset in force. */
 export async function readInForce(access: ControlAccess, store: string): Promise<InForce> {
   const deployment = (await readDeployment(access, 'policy'))?.deployment ?? NO_DEPLOYMENT
   if (deployment.active === null) return { deployment, ruleset: null, document: null }
@@ -68,17 +68,17 @@ export function ownRuleset({ ruleset, document }: InForce): {
   )
 }
 
-/** The version of the next ruleset: above all that the store and the stream know. */
+/** The version of the next ruleset: above all versions in the store and on the stream. */
 export async function nextVersion(store: string, ruleset: Ruleset | null): Promise<number> {
   const [newest] = await listRulesets(store)
   return 1 + Math.max(newest?.ruleset.version ?? 0, ruleset?.version ?? 0)
 }
 
-/** How a new ruleset comes into a deployment: a rollback goes back behind `activate`, not behind `replace`. */
+/** The way in which a new ruleset enters a deployment. A rollback returns to before the last `activate`. */
 type ChangeKind = 'activate' | 'replace' | 'shadow'
 
 interface RulesetChange {
-  /** Folder in which the ruleset is kept. */
+  /** Folder that stores the ruleset. */
   readonly store: string
   /** The deployment that the change starts from. */
   readonly deployment: Deployment
@@ -86,7 +86,7 @@ interface RulesetChange {
   readonly ruleset: Ruleset
 }
 
-/** Keeps the ruleset, publishes it, and prints what was said. */
+/** Stores the ruleset, publishes it, and prints the deployment. */
 export async function publishRuleset(
   access: ControlAccess,
   { store, deployment, kind, ruleset }: RulesetChange,
@@ -98,7 +98,7 @@ export async function publishRuleset(
   await publishPolicyDeployment(access, changes[kind](deployment, digest), ruleset, options, reason)
 }
 
-/** Publishes a deployment. `ruleset` is the one that becomes active or the shadow; null for none. */
+/** Publishes a deployment. `ruleset` becomes active or the shadow; null for none. */
 export async function publishPolicyDeployment(
   access: ControlAccess,
   deployment: Deployment,
@@ -161,23 +161,23 @@ export async function readPolicyFile(file: string): Promise<ReadPolicy> {
   )
 }
 
-/** How many there are, in words. */
+/** The number of faults, in words. */
 export function faultCount({ length }: readonly YamlFault[]): string {
   return `${length} ${length === 1 ? 'fault' : 'faults'}`
 }
 
-/** As compilers print them: file, line, column, what. */
+/** Faults in compiler format: file, line, column, message. */
 export function faultLines(file: string, faults: readonly YamlFault[]): readonly string[] {
   return faults.map(({ line, column, path, message }) =>
     `${file}:${line}:${column}: ${path} ${message}`.replace(':  ', ': '),
   )
 }
 
-// Finds a ruleset of the store by name: its version, its digest, or the beginning of that.
+// Finds a ruleset of the store by its version, its digest, or a prefix of its digest.
 
-/** Fewer characters of a digest would be guessing. */
+/** A shorter prefix of a digest would be a guess. */
 const PREFIX_MIN = 6
-/** Digests that an error shows. */
+/** Most digests that an error lists. */
 const SHOWN_MAX = 5
 
 export interface NamedRuleset {
@@ -185,7 +185,7 @@ export interface NamedRuleset {
   readonly ruleset: Ruleset
 }
 
-/** @throws SluiceError SLUICE_POLICY_NOT_FOUND when none or more than one is meant, SLUICE_POLICY_CORRUPT. */
+/** @throws SluiceError SLUICE_POLICY_NOT_FOUND when no ruleset or more than one matches, SLUICE_POLICY_CORRUPT. */
 export async function findNamedRuleset(store: string, named: string): Promise<NamedRuleset> {
   if (isDigest(named)) return { digest: named, ruleset: await findRuleset(store, named) }
   const all = await listRulesets(store)

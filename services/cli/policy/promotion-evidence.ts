@@ -1,5 +1,5 @@
-// Evidence about a policy from the topics, the lake, the store, scorers and the skew meter: read once, counted, and not
-// kept. A figure that one source lacks is asked of the next, and every figure names its source.
+// Gathers evidence about a policy from the topics, the lake, the store, scorers and the skew meter. Everything is read
+// once and counted, not kept. When one source lacks a figure, the next is asked, and every figure names its source.
 
 import { truthOf } from '../../core/backtest/backtest-row.ts'
 import { compiledByLists } from '../../core/backtest/guarded-policy.ts'
@@ -37,9 +37,9 @@ import { statusOn } from './policy-status.ts'
 interface EvidenceSource {
   readonly access: ControlAccess
   readonly store: string
-  /** Folder of the model that scorers are configured with. */
+  /** Folder of the model configured for the scorers. */
   readonly configuredModel: string
-  /** Digest of what is in force. */
+  /** Digest of the ruleset in force. */
   readonly active: string
   readonly inForce: Ruleset
   readonly document: PolicyDocument
@@ -47,7 +47,7 @@ interface EvidenceSource {
   readonly to: Mode
   readonly matureMs: number
   readonly fairnessRule: FairnessRule
-  /** Where the rule is from, in words. */
+  /** Origin of the rule, in words. */
   readonly fairnessRuleFrom: string
   /** Folder of a lake; null for none. */
   readonly lake: string | null
@@ -55,15 +55,18 @@ interface EvidenceSource {
   readonly meter: string | null
   /** Addresses of metrics pages of scorers. */
   readonly scorers: readonly string[]
-  /** As the scorer has it. */
+  /** Equals the scorer's setting. */
   readonly eventAheadMsMax: number
-  /** Messages that are read at most to recompute features. */
+  /** Most messages read to recompute features. */
   readonly messagesMax: number
 }
 
 const TOPICS = 'decisions topic'
 
-/** Gathers what the gates ask. @throws SluiceError of Kafka, or SLUICE_INPUT_INVALID for what cannot be read. */
+/**
+ * Gathers the evidence that the gates need. @throws SluiceError of Kafka, or SLUICE_INPUT_INVALID for an unreadable
+ * source.
+ */
 export async function gatherEvidence(
   source: EvidenceSource,
   signal: AbortSignal,
@@ -120,7 +123,7 @@ async function readTopics(
   return { tally, report: counts.report() }
 }
 
-/** Of topics and lake the one that has more of the policy's decisions to judge; the lake goes back further. */
+/** Takes topics or lake, whichever holds more of the policy's mature decisions; the lake goes back further. */
 async function fairnessEvidence(
   source: EvidenceSource,
   topics: FairnessReport,
@@ -162,7 +165,10 @@ function isJudged({ falsePositives, recall }: FairnessReport['findings'][number]
   return falsePositives.verdict !== 'too_few' || recall.verdict !== 'too_few'
 }
 
-/** When the policy began, in the shadow or active, by the clock of who said so; -Infinity where that is not known. */
+/**
+ * Time at which the policy began, as shadow or active, by the clock of the operator who published it; -Infinity when it
+ * is not known.
+ */
 async function beganAtMs({ access, store, inForce }: EvidenceSource): Promise<number> {
   const deployments = await readDeployments(access, 'policy')
   const policies = new Map<string, string | null>()
@@ -183,16 +189,18 @@ async function beganAtMs({ access, store, inForce }: EvidenceSource): Promise<nu
   return since?.atMs ?? -Infinity
 }
 
-// Counts decisions of one policy in one mode, batch by batch, and keeps none of them.
+// Counts decisions of one policy in one mode, batch by batch, without keeping them.
 
 const DAY_MS = 86_400_000
 
-/** What the next mode would publish. */
+/** True when the next mode would publish this outcome. */
 function isAlertedFor(to: Mode, outcome: Outcome): boolean {
   return to === 'enforce' ? outcome === 'block' : outcome !== 'approve'
 }
 
-/** Whether a step of this segment (null: of all that have no mode of their own) changes what is done with traffic of `own`. */
+/**
+ * True when promoting this segment (null: all without a mode of their own) changes the treatment of traffic of `own`.
+ */
 export function isPromoted(
   { segmentModes }: Pick<Ruleset, 'segmentModes'>,
   segment: string | null,
@@ -209,17 +217,17 @@ interface TallySource {
   readonly to: Mode
 }
 
-/** A decision that is old enough to be judged. */
+/** Called for each decision that is old enough to be judged. */
 type OnMature = (decision: DecisionRecord, partition: number, isFraud: boolean) => void
 
-/** Counts decisions of the policy in force, made in the mode that its segment has now. */
+/** Counts decisions of the policy in force that were made in its segment's current mode. */
 class DecisionTally {
   readonly #source: TallySource
   readonly #matureEndMs: number
   readonly #onMature: OnMature
   readonly #rulesets = new Map<string, boolean>()
   decisions = 0
-  /** Of the newest block that counts. */
+  /** Model of the newest decision batch that counts. */
   modelDigest: string | null = null
   #firstMs = Infinity
   #lastMs = -Infinity
@@ -258,7 +266,7 @@ class DecisionTally {
     }
   }
 
-  /** Since the last decision of another policy or mode; partitions may overlap for a moment. Null for none. */
+  /** Days since the last decision of another policy or mode; partitions may overlap for a moment. Null for none. */
   get days(): number | null {
     if (this.decisions === 0) return null
     return Math.max(0, this.#lastMs - Math.max(this.#firstMs, this.#otherMs)) / DAY_MS
@@ -289,9 +297,9 @@ interface PromotionConfig {
   readonly limits: PromotionLimits
   /** Age at which a decision without a fraud label counts as genuine. */
   readonly matureMs: number
-  /** Folder of the model that scorers are configured with; null for the released one. */
+  /** Folder of the model configured for the scorers; null for the released one. */
   readonly modelFolder: string | null
-  /** As the scorer has it. */
+  /** Equals the scorer's setting. */
   readonly eventAheadMsMax: number
 }
 
@@ -315,20 +323,20 @@ export function loadPromotionConfig(env: NodeJS.ProcessEnv): PromotionConfig {
 }
 
 // Agreement of a cascade with its large net: as running scorers measure it on payments that the large net need not have
-// seen, else as the model that decided states it.
+// scored, else as the deciding model states it.
 
-/** Fewer payments say less than the model does. */
+/** Below this number of payments, the model's statement is better evidence. */
 const LIVE_PAYMENTS_MIN = 1_000
 
 interface AgreementSource {
   readonly store: string
-  /** Folder of the model that scorers are configured with. */
+  /** Folder of the model configured for the scorers. */
   readonly configuredModel: string
   /** Addresses of metrics pages of scorers. */
   readonly scorers: readonly string[]
-  /** Digest of the ruleset in force: pages of other streams say nothing. */
+  /** Digest of the ruleset in force, which identifies pages of this stream. */
   readonly active: string
-  /** Of the newest decision; null for none. */
+  /** Model of the newest decision; null for none. */
   readonly modelDigest: string | null
 }
 
@@ -358,7 +366,7 @@ async function liveAgreement({ scorers, active }: AgreementSource) {
     const url = metricsUrl(address)
     const page = await fetchMetricsPage(url, 'a running scorer').catch(() => null)
     if (page === null || statusOn(url, page, active).verdict !== 'serves') continue
-    // Counts go back to the start of the process: after a switch they are of more models than the one that decides.
+    // Counters go back to the start of the process: after a switch they cover more models than the deciding one.
     const switches = seriesOf(page, 'sluice_model_switches_total')
     if (switches.some(({ labels, value }) => labels['role'] === 'active' && value > 0)) continue
     places.push(new URL(url).host)
@@ -370,7 +378,7 @@ async function liveAgreement({ scorers, active }: AgreementSource) {
   return { same, different, places }
 }
 
-/** As the model that decided states it; null when it cannot be read. */
+/** The agreement that the deciding model states; null when it cannot be read. */
 async function statedAgreement(
   digest: string,
   store: string,
@@ -389,9 +397,9 @@ async function statedAgreement(
   return null
 }
 
-// Equality of features with the log: as a running meter has counted, else recomputed here, within bounds.
+// Agreement of features with the log: as counted by a running skew meter, else recomputed here, within bounds.
 
-/** Messages that are read at most: minutes, on one core. */
+/** Most messages that are read: minutes, on one core. */
 export const RECOMPUTED_MESSAGES_MAX = 5_000_000
 const PROGRESS_MESSAGES = 500_000
 
@@ -399,16 +407,16 @@ interface SkewSource {
   readonly access: ControlAccess
   /** Address of the metrics page of a running meter; null for none. */
   readonly meter: string | null
-  /** As the scorer has it. */
+  /** Equals the scorer's setting. */
   readonly eventAheadMsMax: number
-  /** Only decisions from this moment of the scorer's clock on are counted, when they are recomputed here. */
+  /** When features are recomputed here, only decisions from this time of the scorer's clock on are counted. */
   readonly decidedFromMs: number
   readonly messagesMax: number
 }
 
 type Skew = NonNullable<PromotionEvidence['skew']['found']>
 
-/** @throws SluiceError SLUICE_INPUT_INVALID for a meter that does not answer, or of Kafka. */
+/** @throws SluiceError SLUICE_INPUT_INVALID for a meter that does not answer, or errors of Kafka. */
 export async function skewEvidence(
   source: SkewSource,
   signal: AbortSignal,
@@ -460,8 +468,8 @@ async function recomputed(
   }
 }
 
-// Fairness of a policy from a backtest: the lake's decisions since the policy began, in the shadow or active, ruled by it
-// again, and counted by the groups of the rule as the topics' are.
+// Fairness of a policy from a backtest: the lake's decisions since the policy began, as shadow or active, ruled on
+// again, and counted by the groups of the rule as those of the topics are.
 
 export interface LakeFairnessSource {
   readonly folder: string
@@ -473,11 +481,11 @@ export interface LakeFairnessSource {
   readonly to: Mode
   readonly matureMs: number
   readonly rule: FairnessRule
-  /** Decisions before this moment of the scorer's clock are not of the policy's time. */
+  /** Decisions before this time of the scorer's clock are older than the policy. */
   readonly decidedFromMs: number
 }
 
-/** Null, with the reason in words, where the lake cannot say. */
+/** Null, with the reason in words, when the lake has no evidence. */
 type LakeFairness =
   | { readonly report: FairnessReport; readonly source: string }
   | { readonly report: null; readonly why: string }

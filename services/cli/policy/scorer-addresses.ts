@@ -1,4 +1,4 @@
-// Where the metrics pages of scorers are.
+// Addresses of the scorers' metrics pages.
 
 import { InvalidArgumentError } from 'commander'
 import { isSluiceError } from '../../core/errors.ts'
@@ -7,7 +7,7 @@ import { metricsUrl } from '../metrics-page.ts'
 
 const SCORERS_MAX = 64
 
-/** Gathers an option that may be given often. */
+/** Collects a repeatable option. */
 export function scorerOption(
   text: string,
   before: readonly string[] | undefined,
@@ -17,7 +17,7 @@ export function scorerOption(
   throw new InvalidArgumentError(`Give at most ${SCORERS_MAX}.`)
 }
 
-/** Where a scorer with this environment would be; nowhere when it takes a free port. */
+/** Default address of a scorer with this environment; none when it uses a free port. */
 export function usualScorers(): readonly string[] {
   const read = new EnvReader(process.env)
   const [host, port] = [read.value('SLUICE_METRICS_HOST'), read.value('SLUICE_METRICS_PORT')]
@@ -25,7 +25,7 @@ export function usualScorers(): readonly string[] {
   return port === 0 ? [] : [`${host}:${port}`]
 }
 
-/** The address of a metrics page, as it is given. */
+/** Checks the address of a metrics page, and returns it unchanged. */
 export function addressOption(text: string): string {
   try {
     metricsUrl(text)

@@ -1,6 +1,6 @@
-// Computes decisions again from what a replay of the log hands out, and compares them with what was recorded: features,
-// score, outcome and reasons. What only the moment could tell (that state could not be read, that the large net did not
-// answer in time) is taken as recorded: those are annotations of the decision.
+// Recomputes decisions from a replay of the log, and compares features, score, outcome and reasons with the record.
+// Facts that only the moment could decide (an unreadable state, a large net that missed its deadline) are taken from
+// the record: they are annotations of the decision.
 
 import assert from 'node:assert/strict'
 import type { RecordedBatch } from '../../core/features/provenance/replay-records.ts'
@@ -23,9 +23,9 @@ import {
   type Deciding,
 } from './replayed-decision.ts'
 
-/** First decisions whose outcome is remembered per partition, for repeats of them. */
+/** Most first decisions per partition whose outcome is kept, for comparison with their repeats. */
 const OUTCOMES_MAX = 1_000_000
-/** Rows of one question to the model. */
+/** Rows per call of the model. */
 const CHUNK_ROWS = 1_024
 
 interface DecisionReplayOptions {
@@ -45,7 +45,7 @@ export class DecisionReplay {
     this.#options = options
   }
 
-  /** Takes a row; nothing is scored before `settle`. */
+  /** Adds a row; nothing is scored before `settle`. */
   take(row: ReplayedRow): void {
     const { block, recorded } = row
     const { decision } = recorded
@@ -65,17 +65,17 @@ export class DecisionReplay {
     else this.#decisions.push(replayed)
   }
 
-  /** Takes what a late transaction made of earlier rows. */
+  /** Adds the revisions that a late transaction made of earlier rows. */
   takeCause(cause: ReplayedCause): void {
     const { block, causeOffset, isKnown } = cause
     const own = block.decisions.find((each) => each.offset === causeOffset && each.revision === 0)
     if (own === undefined || !this.#options.isInRange(block, own)) return
-    // Without state the scorer looked at no decision again.
+    // Without state the scorer recomputed no decision.
     if (!isKnown || own.annotations.includes('degraded')) return
     this.#revisions.push(...replayedRevisionsOf(cause))
   }
 
-  /** Scores and compares what was taken. */
+  /** Scores and compares the added rows. */
   async settle(): Promise<void> {
     const [decisions, revisions] = [this.#decisions, this.#revisions]
     this.#decisions = []
@@ -114,7 +114,7 @@ export class DecisionReplay {
     }
   }
 
-  /** A repeat gets the outcome of the first decision, and no score. */
+  /** A repeat has the outcome of the first decision, and no score. */
   #compareRepeat({ block, decision, duplicateOfOffset }: ReplayedDecision): void {
     const { partition } = block
     const recorded = `${decision.outcome}, of ${decision.duplicateOfOffset ?? 'none'}`
@@ -144,7 +144,7 @@ function leftOutOf({ verdicts }: ReplayedRow): LeftOut {
   return LEFT_OUT.find((each) => each === reason) ?? 'message_gone'
 }
 
-/** What the same model and policy decided, in order, in groups that are not too large. */
+/** Consecutive rows decided by the same model and policy, in groups of limited size. */
 function grouped<Item extends { readonly block: RecordedBatch }>(
   items: readonly Item[],
 ): readonly (readonly Item[])[] {

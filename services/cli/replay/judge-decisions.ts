@@ -27,7 +27,7 @@ import {
 } from './replayed-decision.ts'
 import type { Rule } from './recorded-deciders.ts'
 
-/** Marks of the fold that depend on what could be read then. */
+/** Feature annotations that depend on what could be read at the time. */
 const READ_ANNOTATIONS: readonly string[] = ['degraded', 'expired']
 const COMPARED_MARKS: readonly string[] = FEATURE_ANNOTATIONS.filter(
   (mark) => !READ_ANNOTATIONS.includes(mark),
@@ -39,12 +39,12 @@ interface Judged {
   readonly of: ReplayedDecision
   readonly mark: CascadeAnnotation | null
   readonly draftScore: number
-  /** What decides; null when the large net's answer cannot be computed again. */
+  /** The score that decides; null when the large net's answer cannot be recomputed. */
   readonly score: number | null
   readonly tell: Tell
 }
 
-/** Compares all of them, and counts. */
+/** Compares all decisions, and counts. */
 export async function judgeDecisions(
   group: readonly ReplayedDecision[],
   deciding: Deciding,
@@ -85,7 +85,7 @@ function tellerOf({ block, decision }: ReplayedDecision, tally: ReplayTally): Te
   }
 }
 
-/** What the log says by itself: the transaction, its features, the annotations of the fold. */
+/** Compares what follows from the log alone: the transaction, its features, and their annotations. */
 function compareLog({ of, tell }: Judged, tally: ReplayTally): void {
   const { decision, transaction, differs, featureAnnotations, isSequenceKnown } = of
   tally.features.compared += of.comparedFeatures
@@ -136,7 +136,7 @@ function compareScore(
 function compareOutcome(judged: Judged, rule: Rule, tolerance: number, tally: ReplayTally): void {
   const { of, score, tell } = judged
   const { decision } = of
-  // Where scores are compared with a tolerance, or cannot be computed, the recorded one is ruled on.
+  // When scores are compared with a tolerance, or cannot be computed, the policy rules on the recorded score.
   const ruledOn = score === null || tolerance > 0 ? (decision.score ?? NaN) : score
   tally.outcomes += 1
   const ruling = ruledAs(of, rule, of.scored.row, ruledOn)
@@ -187,14 +187,14 @@ async function compareReasons(
   for (const [index, { of, tell }] of wanted.entries()) {
     tally.reasons += 1
     const reasons = found[index]?.reasons ?? []
-    // The words are made from the numbers, and may be said better one day.
+    // Compares numbers only: the texts are generated from them, and their wording may change.
     if (numbersOf(of.decision.reasons) !== numbersOf(reasons)) {
       tell('reasons', namesOf(of.decision.reasons), namesOf(reasons))
     }
   }
 }
 
-/** What the policy says, of the annotations that it was shown. */
+/** The policy's ruling on the recorded annotations. */
 function ruledAs(
   { decision, transaction, scored: { states, amountMinor } }: ReplayedDecision,
   rule: Rule,
@@ -217,7 +217,10 @@ function namesOfRules({ rules }: Ruling): readonly string[] {
   return rules.map(({ name }) => name)
 }
 
-/** What breaker, control group and budgets made of it: their standing was a matter of the partition, and is taken as recorded. */
+/**
+ * The outcome after breaker, control group and budgets. Their status belonged to the partition, and is taken from the
+ * record.
+ */
 function guardedOutcome(ruled: Outcome, annotations: readonly string[]): Outcome {
   const mark = GUARD_ANNOTATIONS.find((each) => annotations.includes(each))
   switch (mark) {
@@ -259,7 +262,8 @@ function namesOf(reasons: readonly Reason[]): string {
   )
 }
 
-// Checks that late transactions led to the revisions that the log calls for: one where the outcome differs, none where not.
+// Checks that late transactions led to the revisions that the log implies: one when the outcome differs, none
+// otherwise.
 
 export async function judgeRevisions(
   group: readonly ReplayedRevision[],
@@ -300,7 +304,7 @@ export async function judgeRevisions(
     const isSure =
       block.alignment === 'aligned' || !(targets.has(2 * index) || targets.has(2 * index + 1))
     if (!isSure) {
-      // The large net may not have answered in time, and then what was decided stood.
+      // The large net may have missed its deadline, in which case the earlier decision stood.
       tally.leaveOut('target_unknown')
       continue
     }
@@ -313,9 +317,9 @@ export async function judgeRevisions(
   }
 }
 
-// Counts of a replay: decisions by difference, and those not compared with the reason.
+// Counts of a replay: decisions by difference, and the uncompared ones by reason.
 
-/** What of a decision can differ. Closed list. */
+/** Parts of a decision that can differ. Closed list. */
 export const MISMATCHES = [
   'transaction',
   'features',
@@ -331,7 +335,7 @@ export const MISMATCHES = [
 ] as const
 type Mismatch = (typeof MISMATCHES)[number]
 
-/** Why something of a decision was not compared. Closed list. */
+/** Reasons for which part of a decision was not compared. Closed list. */
 export const LEFT_OUT = [
   'message_gone',
   'other_feature_list',
@@ -345,7 +349,7 @@ export const LEFT_OUT = [
 ] as const
 export type LeftOut = (typeof LEFT_OUT)[number]
 
-/** Mismatches that are told one by one. */
+/** Most mismatches that are listed. */
 const SHOWN_MAX = 20
 
 interface ShownMismatch {
@@ -359,11 +363,11 @@ interface ShownMismatch {
 }
 
 export interface ReplaySummary {
-  /** Decisions of the range that were met, revisions and repeats included. */
+  /** Decisions in the range, revisions and repeats included. */
   readonly decisions: number
   readonly revisions: number
   readonly repeats: number
-  /** Decisions of which something differs. */
+  /** Decisions with at least one difference. */
   readonly mismatched: number
   readonly features: { readonly compared: number; readonly notCompared: number }
   readonly scores: { readonly compared: number; readonly ofTarget: number }
@@ -371,7 +375,7 @@ export interface ReplaySummary {
   readonly reasons: number
   readonly mismatches: Readonly<Record<Mismatch, number>>
   readonly leftOut: Readonly<Record<LeftOut, number>>
-  /** How far a score may be off: 0 is bit for bit. */
+  /** Largest accepted difference of a score; 0 demands equal bits. */
   readonly tolerance: number
   readonly first: readonly ShownMismatch[]
 }
@@ -420,19 +424,19 @@ export class ReplayTally {
   }
 }
 
-/** Whether a replay shows that everything of its range is as it was: nothing differs, and something was compared. */
+/** True when a replay proves its range: nothing differs, and something was compared. */
 export function isProven({ decisions, mismatched, leftOut }: ReplaySummary): boolean {
   return decisions > 0 && mismatched === 0 && leftOut.model_gone === 0 && leftOut.policy_gone === 0
 }
 
-// Finds an alert with all its revisions by its id.
+// Finds an alert and all its revisions by id.
 
-/** Revisions of one alert that are held. */
+/** Most revisions of one alert in memory. */
 const REVISIONS_MAX = 10_000
 
 /**
- * Revisions in their order; never empty.
- * @throws SluiceError SLUICE_USAGE when there is no such alert, and what readers of topics throw.
+ * Revisions in order; never empty. @throws SluiceError SLUICE_USAGE when there is no such alert, and errors of topic
+ * readers.
  */
 export async function findAlert(
   { brokers, security, topicPrefix, codecs }: DecidedStream,

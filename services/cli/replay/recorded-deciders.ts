@@ -1,4 +1,4 @@
-// Models and policies as decision batches name them, opened once each.
+// Finds the models and policies that decision batches name, and opens each once.
 
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import { isSluiceError } from '../../core/errors.ts'
@@ -12,13 +12,13 @@ import { openRuleset } from '../../platform/policy-store.ts'
 import { openScoringModel } from '../../platform/tensorflow/scoring-model.ts'
 import { type PolicySettings, policyOf } from '../../scorer/index.ts'
 
-// Policies as decision batches name them, found once each. A policy is a pure function of a transaction, its row and its
+// Policies named by decision batches, found once each. A policy is a pure function of a transaction, its row and its
 // score.
 
-/** Rulesets that are held at a time; a range with more of them opens the oldest again. */
+/** Most rulesets in memory; beyond that the oldest is dropped, and loaded again when needed. */
 const POLICIES_OPEN_MAX = 16
 
-/** What the policy says of a row with this score (NaN is not scored), without these of its lists and rules. */
+/** Rules on a row with this score (NaN means not scored), without these of the policy's lists and rules. */
 export type Rule = (
   input: Omit<PolicyInput, 'modelThresholds'>,
   without?: ReadonlySet<string>,
@@ -31,16 +31,16 @@ export class PoliciesByDigest {
   readonly #store: string
   readonly #open = new Map<string, LoadedRuleset | null>()
 
-  /** `settings` as the scorer had them: the digest of the built-in policy names them. */
+  /** `settings` must equal the scorer's: the digest of the built-in policy covers them. */
   constructor(settings: PolicySettings, store: string) {
     this.#settings = settings
     this.#store = store
   }
 
   /**
-   * The rule of a block: the built-in policy with what operators configured, whose outcome without a score is found by
-   * the digest, or a ruleset of the store. Null when no such policy has the digest.
-   * @throws SluiceError SLUICE_POLICY_CORRUPT
+   * The rule of a decision batch: a ruleset of the store, or the built-in policy with the operators' settings, whose
+   * outcome for unscored rows is found by trying digests. Null when no policy has the digest. @throws SluiceError
+   * SLUICE_POLICY_CORRUPT
    */
   async find(block: NamedBy, model: Pick<ScoringModel, 'info'>): Promise<Rule | null> {
     return this.#builtIn(block, model) ?? (await this.#published(block, model))
@@ -85,29 +85,31 @@ export class PoliciesByDigest {
 }
 
 function ruleOf(policy: CompiledPolicy, modelThresholds: PolicyInput['modelThresholds']): Rule {
-  // Copied field by field: an input may have more than a policy is to see.
+  // Copied field by field: an input may have more fields than a policy may see.
   return ({ transaction, row, states, score, referenceMinor, annotations }, without) =>
     policy.rule(
       { transaction, row, states, score, referenceMinor, modelThresholds, annotations },
       without,
     )
 }
-// Models as decision batches name them, opened once each: from folders that a person names, from the configured one, and
-// from the store.
-/** Models that are open at a time; a range with more of them opens the oldest again. */
+// Models named by decision batches, opened once each: from the given folders, from the configured one, and from the
+// store.
+/** Most models open at a time; beyond that the oldest is closed, and opened again when needed. */
 const MODELS_OPEN_MAX = 4
 
-/** How far a score of another backend may be off: twice what a backend may differ from the trainer. */
+/**
+ * Largest accepted score difference of another backend: twice the difference that a backend may have from the trainer.
+ */
 const SCORE_TOLERANCE = 2e-5
 
 export interface ReplayModel {
   readonly model: ScoringModel
-  /** 0 where the same backend gives the same bits. */
+  /** 0 when the same backend gives the same bits. */
   readonly tolerance: number
 }
 
 export interface ModelPlaces {
-  /** Looked at in this order, before the store. */
+  /** Searched in this order, before the store. */
   readonly folders: readonly string[]
   readonly store: string
 }
@@ -122,9 +124,9 @@ export class ModelsByDigest {
   }
 
   /**
-   * The model on the backend that decided, or where that does not work here on the fastest that does; null when no place
-   * has it.
-   * @throws SluiceError SLUICE_MODEL_CORRUPT, SLUICE_MODEL_INCOMPATIBLE or SLUICE_BACKEND_UNAVAILABLE.
+   * The model on the backend that decided, or on the fastest working one if that backend does not work here; null when
+   * the model is not found. @throws SluiceError SLUICE_MODEL_CORRUPT, SLUICE_MODEL_INCOMPATIBLE or
+   * SLUICE_BACKEND_UNAVAILABLE.
    */
   async find(digest: string, backend: string): Promise<ReplayModel | null> {
     const key = `${digest}/${backend}`

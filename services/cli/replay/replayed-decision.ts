@@ -1,4 +1,4 @@
-// One decision of the log with all that is needed to compute it again, copied out of a replay whose arrays are reused.
+// One decision of the log with all inputs to recompute it, copied out of a replay whose arrays are reused.
 
 import assert from 'node:assert/strict'
 import { DEFAULT_RATES } from '../../core/currency.ts'
@@ -31,20 +31,20 @@ export interface ReplayedDecision {
   readonly block: RecordedBatch
   readonly decision: DecisionRecord
   readonly transaction: Transaction
-  /** The row that was recorded: what decided, whether or not the log agrees. */
+  /** The recorded row, which decided whether or not the log agrees. */
   readonly scored: RowToScore
   readonly comparedFeatures: number
   readonly notComparedFeatures: number
   /** The first feature that differs, in words; null when none does. */
   readonly differs: string | null
-  /** Everything that the card's sequence looks at is in the log. */
+  /** True when the log holds every payment that the card's sequence reads. */
   readonly isSequenceKnown: boolean
   /** Null for a revision. */
   readonly featureAnnotations: readonly string[] | null
   readonly duplicateOfOffset: number | null
 }
 
-/** What a late transaction made of an earlier decision's row. */
+/** The recomputed rows of an earlier decision before and after a late transaction. */
 export interface ReplayedRevision {
   readonly block: RecordedBatch
   readonly causeOffset: number
@@ -55,7 +55,7 @@ export interface ReplayedRevision {
   readonly after: RowToScore & Pick<ComputedRow, 'isApproximate'>
 }
 
-/** Null for what could not be recomputed. */
+/** Null when the decision cannot be recomputed. */
 export function replayedDecisionOf(of: ReplayedRow): ReplayedDecision | null {
   const { block, recorded, transaction, history, folded } = of
   if (transaction === null || history === null) return null
@@ -131,7 +131,7 @@ function featureVerdicts({ recorded, values, verdicts }: ReplayedRow) {
     isSequenceKnown,
   }
 }
-// Rows scored again as a scorer would: the small net for all, the large one for those that are asked for.
+// Scores rows again as a scorer would: the small net all rows, the large one the requested rows.
 
 export async function draftScoresOf(
   rows: readonly RowToScore[],
@@ -143,7 +143,7 @@ export async function draftScoresOf(
   return await model.score(matrix, rows.length)
 }
 
-/** Of the rows at these positions, by position; nothing of a model of one net. */
+/** Scores of the rows at these positions, by position; empty for a model of one net. */
 export async function targetScoresOf(
   rows: readonly RowToScore[],
   positions: readonly number[],
@@ -168,8 +168,8 @@ export async function targetScoresOf(
 
 // Model and policy of a decision batch, opened.
 
-/** What decides the decisions of a block. */
+/** The model and the rule that decided a decision batch. */
 export interface Deciding extends ReplayModel {
-  /** Null when no policy with the block's digest is known. */
+  /** Null when no policy with the decision batch's digest is found. */
   readonly rule: Rule | null
 }

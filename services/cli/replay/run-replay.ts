@@ -1,5 +1,5 @@
-// Computes the decisions of a stream again, or a part of them: reads the whole log that is kept, since features look far
-// back, and compares the decisions in the range.
+// Recomputes all decisions of a stream, or a range of them. Reads the whole retained log, since features look far back,
+// and compares the decisions in the range.
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -33,11 +33,11 @@ import {
 } from './judge-decisions.ts'
 import { ModelsByDigest, PoliciesByDigest, type ModelPlaces } from './recorded-deciders.ts'
 
-/** Cards and parts of entities in memory; beyond them a part is left out, which the summary says. */
+/** Cards and entity aggregates in memory; beyond that a share is left out, which the summary reports. */
 const VALUES_MAX = 200_000
 const PROGRESS_MESSAGES = 100_000
 
-/** What is replayed. */
+/** The range to replay. */
 export type ReplayRange =
   | { readonly kind: 'all' }
   | { readonly kind: 'alert'; readonly alertId: string }
@@ -48,13 +48,13 @@ export type ReplayRange =
       readonly from: number
       readonly to: number
     }
-  /** Event times, the end left out. */
+  /** Event times, the end excluded. */
   | { readonly kind: 'times'; readonly fromMs: number; readonly endMs: number }
 
 interface RanReplay extends ReplaySummary {
   readonly messages: number
   readonly unreadableBatches: number
-  /** Blocks that could not be replayed, since what they saw is not in the log. */
+  /** Decision batches that could not be replayed, since the log does not hold what they saw. */
   readonly waitingBatches: number
 }
 
@@ -63,7 +63,7 @@ interface ReplayRun {
   readonly signal: AbortSignal
 }
 
-/** @throws SluiceError SLUICE_USAGE for a range that holds nothing, and what readers of topics and models throw. */
+/** @throws SluiceError SLUICE_USAGE for an empty range, and errors of topic readers and models. */
 export async function runReplay(
   stream: DecidedStream,
   range: ReplayRange,
@@ -154,16 +154,16 @@ function gone(alertId: string, partition: number, offset: number): SluiceError {
   )
 }
 
-// Configuration of a replay in addition to that of the stream; it must equal that of the scorer.
+// Configuration of a replay besides that of the stream; it must equal the scorer's.
 
 interface ReplayConfig {
   readonly eventAheadMsMax: number
-  /** What the digest of the built-in policy also names. */
+  /** Settings that the digest of the built-in policy covers. */
   readonly settings: PolicySettings
   readonly places: ModelPlaces
 }
 
-/** `folders` come before all else. @throws SluiceError SLUICE_CONFIG_INVALID naming every bad variable. */
+/** `folders` take precedence. @throws SluiceError SLUICE_CONFIG_INVALID naming every bad variable. */
 export function loadReplayConfig(
   env: Readonly<Record<string, string | undefined>>,
   folders: readonly string[],
@@ -185,12 +185,12 @@ export function loadReplayConfig(
   return { eventAheadMsMax, settings, places }
 }
 
-/** The folder that a scorer takes where nothing is configured. */
+/** The folder that a scorer uses by default. */
 function releasedFolder(root: string): string {
   return join(root, 'models/simulator')
 }
 
-// A finished replay as lines for people.
+// Formats a finished replay for people.
 
 const WHY_LEFT_OUT: Readonly<Record<LeftOut, string>> = {
   message_gone: 'the transaction is no longer in the log',
@@ -257,7 +257,7 @@ function line(name: string, text: string): string {
   return tableLine([name, text], { widths: [12] })
 }
 
-/** Ids come from outside: no control characters, no card numbers. */
+/** Cleans ids, which come from outside: no control characters, no card numbers. */
 function safe(text: string): string {
   return redactText(text.replaceAll(/\p{Cc}/gu, '?'))
 }
