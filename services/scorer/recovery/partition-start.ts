@@ -109,9 +109,14 @@ async function claim({ store, inbox, epochs, alignment }: PartitionStarterOption
   }
 }
 
-/** Reads the leases of the partition's cards. Earlier writers are fenced, so the topic does not change meanwhile. */
+/**
+ * Reads the leases of the partition's cards. Earlier writers are fenced, so the topic does not change meanwhile. The last
+ * stable offset is not its end: the end of a transaction is written to a partition after the commit was answered, and until
+ * then the leases of that commit lie behind it.
+ */
 async function readLeases({
   admin,
+  readLast,
   readRange,
   inbox,
   leasesTopic,
@@ -119,10 +124,13 @@ async function readLeases({
   telemetry,
 }: PartitionStarterOptions): Promise<readonly CardLease[]> {
   const { partition, codecs } = inbox
-  const { low: from, high: to } = await readPartitionEnds(admin, leasesTopic, partition)
+  const [last, { low: from }] = await Promise.all([
+    readLast(leasesTopic, partition),
+    readPartitionEnds(admin, leasesTopic, partition),
+  ])
   const leases = new LeaseReader(codecs)
   await readRange(
-    { topic: leasesTopic, partition, from, to },
+    { topic: leasesTopic, partition, from, to: last === null ? from : last.offset + 1 },
     (records) => {
       for (const { key, value } of records) leases.accept(key, value)
       return Promise.resolve()
