@@ -1,4 +1,4 @@
-// Which build this is, for metrics.
+// The build of this process, for metrics.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'

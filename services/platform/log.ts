@@ -7,10 +7,10 @@ import { Writable } from 'node:stream'
 import type { VariableValue } from './config/variables.ts'
 import { redact, redactLine } from './redact.ts'
 
-/** Keys beyond this share one, so that memory stays bounded whatever a library says. */
+/** Further keys share one, so that memory stays bounded whatever a library logs. */
 const KEYS_MAX = 128
 
-/** Decides which repeated lines are written. Time comes from the caller, in ms of any one clock. */
+/** Decides which repeated lines are written. The caller supplies the time, in ms of any one clock. */
 export class LogLimit {
   readonly #intervalMs: number
   readonly #seen = new Map<string, { lastMs: number; leftOut: number }>()
@@ -19,7 +19,7 @@ export class LogLimit {
     this.#intervalMs = intervalMs
   }
 
-  /** Number of such lines left out since the last one written; null when this one must be left out, too. */
+  /** Number of such lines left out since the last one written; null when this one must be left out too. */
   admit(key: string, nowMs: number): number | null {
     const name = this.#seen.has(key) || this.#seen.size < KEYS_MAX ? key : ''
     const entry = this.#seen.get(name)
@@ -46,7 +46,7 @@ export interface Logger {
   readonly info: LogLine
   readonly warn: LogLine
   readonly error: LogLine
-  /** Whether such a line would be written; for fields that cost something. */
+  /** True when such a line would be written; guards fields that are costly to compute. */
   readonly isLevelEnabled: (level: Exclude<LogLevel, 'silent'>) => boolean
 }
 
@@ -55,7 +55,7 @@ export type LogLevel = VariableValue<'SLUICE_LOG_LEVEL'>
 /** `auto`: pretty when stderr is a terminal, else JSON. */
 export type LogFormat = VariableValue<'SLUICE_LOG_FORMAT'>
 
-/** Destination of lines; a file descriptor outside of tests. */
+/** Destination of lines; a file descriptor except in tests. */
 export type LogOutput = number | { write(line: string): void }
 
 const STDERR = 2
@@ -75,7 +75,7 @@ export function openLogger(
       level,
       base: { name, pid: process.pid },
       timestamp: pino.stdTimeFunctions.isoTime,
-      // Errors are copied by the redactor already.
+      // The redactor has already copied errors.
       serializers: { err: (value: unknown) => value },
       formatters: { level: (label) => ({ level: label }) },
     },
@@ -85,11 +85,11 @@ export function openLogger(
     (severity: Exclude<LogLevel, 'silent'>): LogLine =>
     (fields, message) => {
       if (!logger.isLevelEnabled(severity)) return
-      // Copied before pino sees them: it reads some fields itself, and what it reads may throw.
+      // Copied before pino sees them: pino reads some fields itself, and reading may throw.
       const copy = redact(fields)
       logger[severity](typeof copy === 'object' ? copy : { fields: copy }, redactLine(message))
     }
-  // Not pino's own object: its children and its placeholders would go round the redactor.
+  // Not pino's own object, whose children and placeholders would bypass the redactor.
   return {
     debug: line('debug'),
     info: line('info'),

@@ -1,5 +1,5 @@
-// Store of models by content: `<store>/<digest>/`, the digest being that of the manifest, which holds the digests of
-// all else. Entries of the store never change, so that any decision can be computed again.
+// Store of models by content: `<store>/<digest>/`. The digest is that of the manifest, which holds the digests of all
+// other files. Entries never change, so that any decision can be recomputed.
 
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
@@ -15,14 +15,14 @@ const FILES_MAX = 1_000
 const FOLDER_BYTES_MAX = 1024 * 1024 * 1024
 const DEPTH_MAX = 8
 
-/** A model that was read and is whole. */
+/** A complete model that was read. */
 export interface CheckedModel {
   readonly folder: string
   readonly digest: string
   readonly manifest: ModelFolder['manifest']
 }
 
-/** A folder of the store: a whole model, or why it is none. */
+/** A folder of the store: a complete model, or the error. */
 export type StoredModel =
   | ({ readonly isWhole: true } & CheckedModel)
   | {
@@ -32,19 +32,19 @@ export type StoredModel =
       readonly problem: string
     }
 
-/** The store where none is configured. */
+/** The default store. */
 export function defaultStore(root: string): string {
   return join(root, '.sluice', 'models')
 }
 
-/** Folder of this model in the store, there or not. */
+/** Folder of this model in the store, whether or not it exists. */
 export function storedFolder(store: string, digest: string): string {
   return join(store, digest)
 }
 
 /**
- * Reads a model folder and checks every file of it.
- * @throws SluiceError SLUICE_MODEL_CORRUPT or SLUICE_MODEL_INCOMPATIBLE.
+ * Reads a model folder and checks all of its files. @throws SluiceError SLUICE_MODEL_CORRUPT or
+ * SLUICE_MODEL_INCOMPATIBLE.
  */
 export async function checkModel(folder: string): Promise<CheckedModel> {
   const { digest, manifest } = await readModelFolder(folder, DEFAULT_RATES.digest)
@@ -52,8 +52,8 @@ export async function checkModel(folder: string): Promise<CheckedModel> {
 }
 
 /**
- * Finds a model in the store by its digest and checks it.
- * @throws SluiceError SLUICE_MODEL_NOT_FOUND, or as `checkModel`, also when the folder holds another model.
+ * Finds a model in the store by its digest and checks it. @throws SluiceError SLUICE_MODEL_NOT_FOUND, or as
+ * `checkModel`, also when the folder holds another model.
  */
 export async function findModel(store: string, digest: string): Promise<CheckedModel> {
   const folder = storedFolder(store, digest)
@@ -66,8 +66,8 @@ export async function findModel(store: string, digest: string): Promise<CheckedM
 }
 
 /**
- * Copies a model folder into the store, whole or not at all; one that is there and whole is left as it is.
- * @throws SluiceError as `checkModel`, or SLUICE_USAGE for a folder that is too large.
+ * Copies a model folder into the store, completely or not at all. An intact copy that exists is left alone. @throws
+ * SluiceError as `checkModel`, or SLUICE_USAGE for a folder that is too large.
  */
 export async function addModel(
   store: string,
@@ -84,11 +84,11 @@ export async function addModel(
   await mkdir(copy, { recursive: true })
   try {
     await copyTree(folder, copy)
-    // The copy is checked, not the source: the source may have changed during the copy.
+    // Checks the copy rather than the source, which may have changed during the copy.
     const copied = await checkModel(copy)
     if (copied.digest !== source.digest)
       throw corrupt(`${folder} has changed while it was being read`)
-    // A folder of this name is damaged, or findModel would have taken it.
+    // A folder of this name must be damaged, since findModel did not accept it.
     await rm(target, { recursive: true, force: true })
     await rename(copy, target)
   } finally {
@@ -97,7 +97,7 @@ export async function addModel(
   return { ...source, folder: target, isNew: true }
 }
 
-/** All models of the store, by version; a store that does not exist is empty. */
+/** All models of the store, by version; empty when the store does not exist. */
 export async function listModels(store: string): Promise<readonly StoredModel[]> {
   const names = existsSync(store) ? (await readdir(store)).filter(isDigest) : []
   const models: StoredModel[] = []
@@ -129,7 +129,7 @@ async function copyTree(from: string, to: string): Promise<void> {
         await walk(inner, depth + 1)
         continue
       }
-      // A link could lead anywhere, and would not be content.
+      // A link could point anywhere, and would not be content.
       if (!entry.isFile()) continue
       spent.files += 1
       spent.bytes += entry.size

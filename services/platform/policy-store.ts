@@ -1,5 +1,5 @@
 // Store of policies, lists and rulesets by content, alongside the models: `<store>/policies/<digest>.yaml` or `.json`.
-// Entries of the store never change, so that any decision can be computed again.
+// Entries never change, so that any decision can be recomputed.
 
 import { existsSync } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
@@ -26,17 +26,17 @@ import { writeFileAtomically } from './files/atomic-file.ts'
 
 const FOLDER = 'policies'
 
-/** Keeps a policy; gives its digest. */
+/** Stores a policy and returns its digest. */
 export function addPolicyText(store: string, text: string): string {
   return add(store, text, 'yaml')
 }
 
-/** Keeps a list; gives its digest. */
+/** Stores a list and returns its digest. */
 export function addList(store: string, list: ListContent): string {
   return add(store, listText(list), 'json')
 }
 
-/** Keeps a ruleset; gives its digest. What it names must be there before. */
+/** Stores a ruleset and returns its digest. The policy and lists that it names must be stored before. */
 export function addRuleset(store: string, ruleset: Ruleset): string {
   return add(store, rulesetText(ruleset), 'json')
 }
@@ -57,8 +57,8 @@ export async function findRuleset(store: string, digest: string): Promise<Rulese
 }
 
 /**
- * Fetches a ruleset with all that it names, checks every digest, and compiles.
- * @throws SluiceError SLUICE_POLICY_NOT_FOUND or SLUICE_POLICY_CORRUPT
+ * Loads a ruleset with its policy and lists, checks every digest, and compiles. @throws SluiceError
+ * SLUICE_POLICY_NOT_FOUND or SLUICE_POLICY_CORRUPT
  */
 export async function openRuleset(store: string, digest: string): Promise<LoadedRuleset> {
   const text = await find(store, digest, 'json', RULESET_BYTES_MAX)
@@ -71,7 +71,7 @@ export async function openRuleset(store: string, digest: string): Promise<Loaded
   return loadRuleset(digest, { ruleset: text, policy, lists })
 }
 
-/** All rulesets of the store that can be read, the newest version first; a store that does not exist has none. */
+/** All readable rulesets of the store, newest version first; empty when the store does not exist. */
 export async function listRulesets(
   store: string,
 ): Promise<readonly { readonly digest: string; readonly ruleset: Ruleset }[]> {
@@ -82,7 +82,7 @@ export async function listRulesets(
     const digest = name.replace(/\.json$/, '')
     if (!name.endsWith('.json') || !isDigest(digest)) continue
     const file = join(folder, name)
-    // Lists lie in the same folder, and may be long.
+    // Lists are in the same folder, and may be long.
     if ((await stat(file)).size > RULESET_BYTES_MAX) continue
     const text = await readFile(file, 'utf8')
     if (!text.startsWith('{"format":1,"version":')) continue
@@ -99,7 +99,7 @@ type Extension = 'yaml' | 'json'
 
 function add(store: string, text: string, extension: Extension): string {
   const digest = textDigest(text)
-  // Also over one that is there: it may be damaged.
+  // Overwrites an existing file, which may be damaged.
   writeFileAtomically(fileOf(store, digest, extension), text)
   return digest
 }

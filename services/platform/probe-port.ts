@@ -1,4 +1,4 @@
-// Protocol of a port, probed with a greeting: for messages that say more than "connection closed".
+// Probes the protocol of a port with a greeting, for errors that are more specific than "connection closed".
 
 import { connect, isIP } from 'node:net'
 import { connect as connectTls } from 'node:tls'
@@ -10,7 +10,7 @@ const TLS_ALERT = Buffer.from([0x15, 0x03])
 /** `plain`: it answered the greeting. `nothing`: neither that nor TLS. */
 export type PortProbe = 'tls' | 'plain' | 'nothing'
 
-/** Sends the greeting in plain text and looks at what comes back; without an answer, tries TLS. */
+/** Sends the greeting in plain text and examines the answer; without an answer, tries TLS. */
 export async function probePort(
   address: string,
   port: number,
@@ -42,7 +42,7 @@ function probePlainText(host: string, port: number, greeting: Uint8Array): Promi
   })
 }
 
-/** Whether there is TLS at all: nothing is sent over it, so nobody need be trusted. */
+/** True when the port speaks TLS. Nothing is sent over it, so certificates need not be verified. */
 function speaksTls(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const servername = isIP(host) === 0 ? { servername: host } : {}

@@ -1,5 +1,5 @@
-// Which process a pid means. The system gives a pid to another process once the first has ended, so a pid
-// that was written to a file counts only together with the start time of its process.
+// Identifies processes by pid and start time. The system reuses the pid of a process that has ended, so a pid in a file
+// counts only together with the start time of its process.
 
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -12,13 +12,13 @@ const PS_LIMIT_MS = 2_000
 const STATE_FIELD = 0
 const START_FIELD = 19
 
-/** A process, told apart from any later one with the same pid. `startTime` is opaque. */
+/** Distinguishes a process from any later one with the same pid. `startTime` is opaque. */
 export interface ProcessIdentity {
   readonly pid: number
   readonly startTime: string
 }
 
-/** The process that has this pid now, or null when none has (a zombie has ended and counts as none). */
+/** The process with this pid, or null when there is none (a zombie has ended and counts as none). */
 export function identify(pid: number): ProcessIdentity | null {
   const startTime = process.platform === 'linux' ? startTimeFromProc(pid) : startTimeFromPs(pid)
   return startTime === null ? null : { pid, startTime }
@@ -44,10 +44,10 @@ async function signalAndWait(
   if (!isAlive(identity)) return true
   try {
     process.kill(identity.pid, signal)
-    // A stopped process (SIGSTOP, Ctrl-Z) would not see SIGTERM before it goes on.
+    // A stopped process (SIGSTOP, Ctrl-Z) handles SIGTERM only after it continues.
     process.kill(identity.pid, 'SIGCONT')
   } catch {
-    // It ended between the look and the signal; the loop below sees that.
+    // The process ended between check and signal; the loop below detects that.
   }
   const deadlineMs = performance.now() + limitMs
   while (isAlive(identity)) {

@@ -1,22 +1,26 @@
-// Values as they may stand in a log line: plain, bounded, and without card numbers or secrets (P8).
-//
-// The copy that comes out has only strings, numbers, booleans, null, arrays and plain objects. So whoever turns it
-// into JSON calls no toJSON, meets no getter and no cycle, and finds nothing that was not looked at here.
+// Makes values safe for a log line: plain, bounded, and without card numbers or secrets (P8). The copy holds only
+// strings, numbers, booleans, null, arrays and plain objects. So turning it into JSON calls no toJSON, meets no getter
+// and no cycle, and finds nothing that was not checked here.
 
 import { REDACTED, redactText } from '../core/card-numbers.ts'
 
 const DEPTH_MAX = 8
 const ENTRIES_MAX = 64
-/** Values of one line; a line of a few fields has ten. */
+/** Most values of one line; a line of a few fields has ten. */
 const VALUES_MAX = 1_000
 const TEXT_LENGTH_MAX = 8_192
 const SECRET_KEY =
   /pass(?:word|phrase|wd)|secret|token|authori[sz]ation|sasl|credential|cookie|hmac|private_?key|api_?key/i
-/** A 13-digit number that begins with 1 is no card number of any scheme, and in such a field it is a time. */
+/**
+ * A 13-digit number that begins with 1 is no card number of any scheme, and in a field with this suffix it is a time.
+ */
 const TIME_KEY = /Ms$/
 const TIME_MS_MIN = 1e12
 const TIME_MS_MAX = 2e12
-/** Fields of an error that are logged: ioredis, for one, puts the command with its arguments on its errors. */
+/**
+ * Fields of an error that are logged. The list is closed because ioredis, for one, puts the command with its arguments
+ * on its errors.
+ */
 const ERROR_FIELDS = ['code', 'type', 'retriable', 'details', 'cause', 'errors'] as const
 
 interface Walk {
@@ -33,7 +37,7 @@ export function redact(value: unknown): unknown {
 export function redactLine(text: string): string {
   if (text.length <= TEXT_LENGTH_MAX) return redactText(text)
   let end = TEXT_LENGTH_MAX
-  // A number that is cut in two is not recognised: what may be the first part of one goes, too.
+  // A number that is cut in two is not recognised, so a possible first part of one is removed too.
   while (end > 0 && /[^A-Za-z]/.test(text.charAt(end - 1)) && TEXT_LENGTH_MAX - end < 128) end -= 1
   return `${redactText(text.slice(0, end))}… [${text.length - end} more characters]`
 }
@@ -62,7 +66,7 @@ function copyOf(value: unknown, key: string, walk: Walk): unknown {
 function numberOf(value: number, key: string): unknown {
   if (!Number.isFinite(value)) return String(value)
   if (TIME_KEY.test(key) && value >= TIME_MS_MIN && value < TIME_MS_MAX) return value
-  // The digits after a decimal point are a measurement's.
+  // Digits after a decimal point belong to a measurement.
   const text = String(Math.trunc(value))
   return redactText(text) === text ? value : REDACTED
 }
@@ -74,7 +78,7 @@ function objectOf(value: object, walk: Walk): unknown {
   try {
     return contentOf(value, walk)
   } catch {
-    // A getter, a proxy or a toJSON that throws must not end the process that wanted to log.
+    // A getter, a proxy or a toJSON that throws must not crash the process that logs.
     return '[unreadable]'
   } finally {
     walk.ancestors.delete(value)

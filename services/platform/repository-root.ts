@@ -1,4 +1,4 @@
-// Root folder of this installation: models, schemas and package.json are found from there.
+// Root folder of this installation, which contains models, schemas and package.json.
 
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'

@@ -1,4 +1,4 @@
-// Why no encrypted connection came about, in words: what Node and OpenSSL report, for Kafka and Redis alike.
+// Explains why no encrypted connection was established, from the errors of Node and OpenSSL, for Kafka and Redis alike.
 
 const UNTRUSTED = new Set([
   'SELF_SIGNED_CERT_IN_CHAIN',
@@ -14,7 +14,7 @@ const CERTIFICATE_ALERT =
   /certificate[ _]required|handshake[ _]failure|unknown[ _]ca|bad[ _]certificate|certificate[ _]unknown/i
 const OUT_OF_DATE = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'])
 
-/** The variables that a remedy names. */
+/** The variables named in a remedy. */
 export interface TlsVariables {
   readonly ca: string
   readonly cert: string
@@ -55,7 +55,7 @@ export function tlsProblem(error: unknown, variables: TlsVariables): string | nu
   return null
 }
 
-/** The error and what caused it, outermost first; clients wrap what the network said. */
+/** The error and its causes, outermost first; clients wrap the network's error. */
 export function causesOf(error: unknown): readonly unknown[] {
   const found: unknown[] = []
   const queue: unknown[] = [error]

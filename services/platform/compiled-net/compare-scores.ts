@@ -1,5 +1,5 @@
-// Compares a compiled model with TensorFlow before it is used: on the golden rows, on rows in which one feature after the
-// other takes every value at which its tables change, and on sequences that reach all tables of the earlier payments.
+// Compares a compiled model with TensorFlow before it is used: on the golden rows, on rows in which each feature in
+// turn takes every value at which its tables change, and on sequences that reach all tables of the earlier payments.
 
 import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
 import {
@@ -15,10 +15,10 @@ import type { ModelFolder } from '../tensorflow/model-folder.ts'
 import type { OpenBackend } from '../tensorflow/open-backend.ts'
 import { openRowScorer, type RowScorer } from '../tensorflow/row-scorer.ts'
 
-/** Largest difference of a score. TensorFlow itself sums in another order on each backend. */
+/** Largest accepted difference of a score. TensorFlow itself sums in another order on each backend. */
 export const COMPARE_TOLERANCE = 1e-6
 
-/** How the scores differ, in words; null when they agree within COMPARE_TOLERANCE. */
+/** The difference in words; null when all scores agree within COMPARE_TOLERANCE. */
 export async function differsFromTensorFlow(
   tensorFlow: OpenBackend,
   compiled: RowScorer,
@@ -42,7 +42,7 @@ export async function differsFromTensorFlow(
       sequences: taken(known.values, SEQUENCE_LENGTH, all.sources),
       amountsMinor: taken(known.amountsMinor, 1, all.sources),
     }
-    // The first rows are the golden ones, with the sequences that belong to them. The others get sequences of their own.
+    // The first rows are the golden ones, with their sequences. The others get sequences of their own.
     const from = golden.rowCount * SEQUENCE_LENGTH
     if (target !== null) writeProbes(verifiable.sequences.subarray(from), target.encoding)
     const expected = await reference.target?.score(verifiable, all.rowCount)
@@ -68,7 +68,7 @@ function compare(expected: Float64Array, found: Float64Array): string | null {
 interface Disturbed {
   readonly rows: Float64Array
   readonly rowCount: number
-  /** The golden row that each one comes from. */
+  /** The golden row of each one. */
   readonly sources: readonly number[]
 }
 
@@ -108,13 +108,13 @@ function taken(from: Float64Array, width: number, sources: readonly number[]): F
   return to
 }
 
-/** Absent, beyond both ends, at every edge and between each two. */
+/** Probes: absent, beyond both ends, at every edge and between each pair of edges. */
 function valuesOf({ center, scale, clip, steps, ramps }: FeatureScaling): readonly number[] {
   const far = 2 * clip * scale
   return [NaN, center - far, center + far, ...atAndBetween([...steps, ...ramps])]
 }
 
-/** For every code that has edges of its own, and for one that has none: at every edge and between each two. */
+/** Probes for every code with edges of its own, and for one without: at every edge and between each pair of edges. */
 function codedValues({ byCode }: FeatureScaling): readonly { value: number; code: number }[] {
   if (byCode === null) return []
   return byCode.edges.flatMap((edges, at) =>
@@ -128,7 +128,7 @@ function atAndBetween(edges: readonly number[]): readonly number[] {
   return [...new Set([...ascending, ...between])]
 }
 
-/** Periods of the probes have no common divisor, so that their values meet in all ways. */
+/** The periods of the probes have no common divisor, so that all combinations of values occur. */
 const AMOUNT_STEPS = 197
 const AGE_STEPS = 89
 const CLOCK_STEPS = 53

@@ -15,11 +15,11 @@ import { readMembers } from '../tensorflow/sequence-net.ts'
 import { ImageWriter } from './image-writer.ts'
 import { writeDraft, writeTarget } from './net-image.ts'
 
-/** Rows that are copied to the kernel at a time. */
+/** Rows copied to the kernel at a time. */
 const RUN_ROWS = 256
 const FLOAT_BYTES = 4
 const DOUBLE_BYTES = 8
-/** The kernel knows sequences of this size. */
+/** The kernel is built for sequences of this size. */
 const KERNEL_SEQUENCE_BYTES: number = 512
 
 /** Functions of the kernel, with addresses in its memory. */
@@ -38,8 +38,8 @@ interface Kernel {
 }
 
 /**
- * Compiles a model. TensorFlow reads the weights; it takes no part in scoring.
- * @throws SluiceError SLUICE_MODEL_CORRUPT; BackendProblem where the model is beyond tables, or WebAssembly lacks SIMD
+ * Compiles a model. TensorFlow reads the weights, and takes no part in scoring. @throws SluiceError
+ * SLUICE_MODEL_CORRUPT; BackendProblem when the model does not fit into tables, or WebAssembly lacks SIMD
  */
 export async function openCompiledScorer(
   tensorFlow: OpenBackend,
@@ -128,7 +128,7 @@ async function openTarget(
 
 let kernelModule: Promise<WebAssembly.Module> | null = null
 
-/** Compiles the kernel, once. @throws BackendProblem where WebAssembly lacks SIMD */
+/** Compiles the kernel, once. @throws BackendProblem when WebAssembly lacks SIMD */
 export async function loadKernel(): Promise<WebAssembly.Module> {
   kernelModule ??= readFile(new URL('./kernel/net-kernel.wasm', import.meta.url)).then((bytes) =>
     WebAssembly.compile(bytes),
@@ -141,7 +141,7 @@ export async function loadKernel(): Promise<WebAssembly.Module> {
   }
 }
 
-/** Makes the memory, and the functions that compute in it. */
+/** Creates the memory, and the functions that compute in it. */
 async function openKernel(
   image: ImageWriter,
 ): Promise<{ readonly memory: WebAssembly.Memory; readonly kernel: Kernel }> {

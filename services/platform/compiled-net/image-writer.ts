@@ -1,4 +1,5 @@
-// Lays out the memory of the kernel: parts are placed one after the other, and the memory is made when all are known.
+// Lays out the memory of the kernel: parts are placed one after the other, and the memory is created when all are
+// known.
 
 import assert from 'node:assert/strict'
 import { BackendProblem } from '../tensorflow/open-backend.ts'
@@ -11,7 +12,7 @@ const PAGE_BYTES = 65_536
 /** Most memory of a model, bytes. */
 export const IMAGE_BYTES_MAX = 128 * 1024 * 1024
 
-/** A place with fields, to be filled in before the memory is made. */
+/** A record whose fields are filled in before the memory is created. */
 export interface ImageRecord {
   readonly at: number
   readonly fields: DataView

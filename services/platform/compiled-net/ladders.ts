@@ -1,24 +1,24 @@
-// The first layer of a net as tables. Of every raw value the layer's outputs are a piecewise linear function: steps,
-// ramps and the clipped number change slope only at known edges. A ladder holds that function as vectors, one entry for
-// each unit of the layer: base + t x slope in every segment, where t rises from 0 to 1.
+// The first layer of a net as tables. The layer's outputs are a piecewise linear function of every raw value: steps,
+// ramps and the clipped number change slope only at known edges. A ladder stores that function as vectors, with one
+// entry per unit of the layer: base + t x slope in every segment, where t rises from 0 to 1.
 
 import type { FeatureScaling } from '../../core/scoring/scaling.ts'
 import { BackendProblem } from '../tensorflow/open-backend.ts'
 
-/** Weights of one input, or what inputs add to the layer: one number for each unit. */
+/** Weights of one input, or a sum that inputs add to the layer: one number per unit. */
 export type Vector = Float64Array
 
 export interface Segment {
-  /** Lower edge; 0 where the segment is constant. */
+  /** Lower edge; 0 when the segment is constant. */
   readonly low: number
-  /** One divided by the width; 0 where the segment is constant. */
+  /** One divided by the width; 0 when the segment is constant. */
   readonly perWidth: number
   readonly base: Vector
-  /** Null where the segment is constant. */
+  /** Null when the segment is constant. */
   readonly slope: Vector | null
 }
 
-/** A value belongs to the segment after the last edge that is at or below it. */
+/** A value belongs to the segment after the last edge at or below it. */
 export interface Ladder {
   /** Never descending. */
   readonly edges: readonly number[]
@@ -35,12 +35,12 @@ export interface FeatureWeights {
   readonly ramps: readonly Vector[]
 }
 
-/** A span of clipping that is narrower than this share of the feature's centre loses digits that scores need. */
+/** A clipping span narrower than this share of the feature's centre loses digits that scores need. */
 const CLIP_SHARE_MIN = 2 ** -20
 
 /**
- * Steps and ramps, and the number itself unless it is a logarithm. Null for a logarithm without steps and ramps.
- * @throws BackendProblem where the edges are too far apart, or too close, for numbers of doubles.
+ * A ladder of steps and ramps, and of the number itself unless it is a logarithm. Null for a logarithm without steps
+ * and ramps. @throws BackendProblem when the edges are too far apart, or too close, for doubles.
  */
 export function featureLadder(scaling: FeatureScaling, weights: FeatureWeights): Ladder | null {
   const edges = [...scaling.steps, ...scaling.ramps]
@@ -63,7 +63,7 @@ export function featureLadder(scaling: FeatureScaling, weights: FeatureWeights):
   return { edges: Array.from(ascending), segments }
 }
 
-/** Outputs that an absent value adds, all in one; null when the feature is never absent. */
+/** Sum of the outputs that an absent value adds; null when the feature is never absent. */
 export function absentOutputs(scaling: FeatureScaling, weights: FeatureWeights): Vector | null {
   const { absentValue } = scaling
   if (absentValue === null) return null
@@ -73,7 +73,9 @@ export function absentOutputs(scaling: FeatureScaling, weights: FeatureWeights):
   return sum
 }
 
-/** Ramps alone: segment by segment one more is complete, and the next is under way. Edges may be equal. */
+/**
+ * A ladder of ramps alone: with each segment one more ramp is complete, and the next is partial. Edges may be equal.
+ */
 export function rampLadder(edges: readonly number[], { bases, slopes }: RampVectors): Ladder {
   const [none] = bases
   if (none === undefined || slopes.length !== edges.length - 1) {
@@ -84,16 +86,16 @@ export function rampLadder(edges: readonly number[], { bases, slopes }: RampVect
     const high = edges[index + 1]
     const base = bases[index] ?? none
     const slope = slopes[index]
-    // No value is between equal edges.
+    // No value lies between equal edges.
     if (high === undefined || slope === undefined || high === low) segments.push(constant(base))
     else segments.push(rising(low, high, base, slope))
   }
   return { edges, segments }
 }
 
-/** Vectors of ramps, which ladders with other edges share. */
+/** Vectors of ramps, shared by ladders with other edges. */
 export interface RampVectors {
-  /** Sum of the weights of the first ramps: of none, of one, and so on to all. */
+  /** Sums of the weights of the first ramps: none, one, and so on up to all. */
   readonly bases: readonly Vector[]
   readonly slopes: readonly Vector[]
 }
@@ -112,7 +114,7 @@ export function addScaled(sum: Vector, factor: number, vector: Vector): void {
   for (const [unit, value] of vector.entries()) sum[unit] = (sum[unit] ?? NaN) + factor * value
 }
 
-/** Edges at which the number stops to rise. */
+/** Edges at which the clipped number stops rising. */
 function clipEdges({ feature, center, scale, clip }: FeatureScaling): readonly number[] {
   const span = clip * scale
   if (!Number.isFinite(2 * span) || span < Math.abs(center) * CLIP_SHARE_MIN) {
@@ -135,7 +137,7 @@ function encodedOutputs(
   for (const [index, vector] of weights.ramps.entries()) {
     const low = ramps[index] ?? Infinity
     const high = ramps[index + 1] ?? Infinity
-    // Between equal edges is a step, which has not begun below them.
+    // Equal edges form a step, which has not begun below them.
     if (low === high ? from >= low : value >= high) addScaled(sum, 1, vector)
     else if (value > low && low < high) addScaled(sum, (value - low) / (high - low), vector)
   }

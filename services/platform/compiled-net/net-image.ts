@@ -1,4 +1,5 @@
-// The memory that the kernel reads: a net's tables, weights and lists, as records that kernel/net-kernel.ts describes.
+// The memory that the kernel reads: a net's tables, weights and lists, as the records described in
+// kernel/net-kernel.ts.
 
 import assert from 'node:assert/strict'
 import type { TargetManifest } from '../../core/scoring/manifest.ts'
@@ -37,10 +38,10 @@ const DOUBLE_BYTES = 8
 /** Bytes of a vector and its factor. */
 const FACTOR_BYTES = 8
 
-/** Vectors are padded to this many numbers: the kernel sums so many at a time. */
+/** Vectors are padded to a multiple of this many numbers, which the kernel sums at a time. */
 const VECTOR_STEP = 32
 
-/** Entries of the lists for one feature, or one quantity of an event, at most: it may have ramps by code as well. */
+/** Most list entries for one feature, or one value of an event: it may have ramps by code as well. */
 const VECTORS_PER_VALUE = 2
 const FACTORS_PER_VALUE = 3
 /** Quantities and categories of an event. */
@@ -54,7 +55,10 @@ interface StackLayers {
   readonly further: readonly (readonly LayerWeights[])[]
 }
 
-/** Writes the net that scores every row. Returns its address. @throws BackendProblem where it is beyond the kernel. */
+/**
+ * Writes the net that scores every row. Returns its address. @throws BackendProblem when it exceeds the kernel's
+ * limits.
+ */
 export function writeDraft(
   image: ImageWriter,
   scaling: readonly FeatureScaling[],
@@ -66,7 +70,9 @@ export function writeDraft(
   return net.at
 }
 
-/** Writes the large net of a cascade. Returns its address. @throws BackendProblem where it is beyond the kernel. */
+/**
+ * Writes the large net of a cascade. Returns its address. @throws BackendProblem when it exceeds the kernel's limits.
+ */
 export function writeTarget(
   image: ImageWriter,
   scaling: readonly FeatureScaling[],
@@ -105,7 +111,7 @@ function stackOf(members: readonly (readonly LayerWeights[])[]): StackLayers {
   return { first, further: members.map(([, ...rest]) => rest) }
 }
 
-/** Writes what scores rows of features. */
+/** Writes a net over rows of features. */
 function writeNet(
   image: ImageWriter,
   scaling: readonly FeatureScaling[],
@@ -127,7 +133,7 @@ function writeNet(
   return { net, memberUnits: weights.memberUnits, inputCount: weights.taken }
 }
 
-/** Checked before tables are made, since they are much larger than the weights. */
+/** Checked before tables are built, since they are much larger than the weights. */
 function checkTables(scaling: readonly FeatureScaling[], width: number): void {
   let vectors = 0
   for (const { steps, ramps, byCode } of scaling) {
@@ -189,7 +195,7 @@ function writeCodes(
 
 type Place = (vector: Vector | null) => number
 
-/** Places a vector once, however often it is used; none for one of zeros. */
+/** Places a vector once, however often it is used; address 0 for a vector of zeros. */
 function vectorPlaces(image: ImageWriter): Place {
   const placed = new Map<Vector, number>()
   return (vector) => {
@@ -209,7 +215,7 @@ function writeLadder(
   { edges, segments }: Ladder,
   place: Place,
 ): void {
-  // No value that is scored reaches infinity.
+  // No scored value reaches infinity.
   const pairs = edges.length % 2 === 0 ? edges : [...edges, Infinity]
   const edgesAt = image.doubles(pairs)
   const segmentsAt = image.record((pairs.length + 1) * SEGMENT_BYTES)
@@ -243,7 +249,7 @@ function writeStack(image: ImageWriter, layers: StackLayers, values: number): Im
     }
   }
   const width = first.length * memberBytes
-  // The kernel writes an entry before it knows whether it counts.
+  // The kernel writes an entry before it knows whether the entry counts.
   const vectors = image.reserve((values * VECTORS_PER_VALUE + 1) * FLOAT_BYTES)
   const factors = image.reserve((values * FACTORS_PER_VALUE + 1) * FACTOR_BYTES)
   const out = image.reserve(width)
@@ -274,7 +280,7 @@ function writeLayer(
   owner.fields.setFloat32(offset + 16, leastOf(activation), true)
 }
 
-/** Writes what turns a sequence into inputs of the rows. */
+/** Writes the part that turns a sequence into inputs of the rows. */
 function writeEvents(
   image: ImageWriter,
   encoding: SequenceEncoding,
@@ -317,14 +323,14 @@ function writeEvents(
   return events
 }
 
-/** Weights of the first layers by input: those of all members beside each other, each padded. */
+/** Weights of the first layers by input: those of all members side by side, each padded. */
 class InputWeights {
   readonly #layers: readonly LayerWeights[]
   readonly memberUnits: number
   readonly width: number
-  /** A copy of its own for every reader. */
+  /** Every reader gets its own copy. */
   readonly bias: Vector
-  /** Inputs that were taken so far. */
+  /** Inputs taken so far. */
   taken = 0
 
   constructor(layers: readonly LayerWeights[]) {

@@ -1,4 +1,4 @@
-// The part of WebAssembly that is used here: the types of Node.js do not name it, and those of browsers name far too much.
+// The used part of the WebAssembly types: Node.js does not declare them, and those of browsers declare far too much.
 
 declare namespace WebAssembly {
   class Memory {

@@ -1,4 +1,4 @@
-// Variables of what acts on alerts: the enforcer, the receipts, the queue and the labels.
+// Variables of the services that act on alerts: enforcer, receipts, queue and labels.
 
 import type { Variable } from './variable.ts'
 
@@ -118,7 +118,7 @@ export const ALERTS_VARIABLES = {
       'How long alerts are remembered for their receipts, in ms. Later receipts are of unknown alerts.',
     kind: 'integer',
     default: 3_600_000,
-    // Longer than any block may wait.
+    // Longer than any block waits.
     min: 3_600_000,
     max: 604_800_000,
   },

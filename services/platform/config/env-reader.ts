@@ -32,7 +32,7 @@ export class EnvReader {
   value<Name extends VariableName>(name: Name): VariableValue<Name> {
     const variable: Variable = VARIABLES[name]
     const text = this.#textOf(name)
-    // The list of variables ties each name to its kind; TypeScript cannot follow that through a lookup.
+    // The list of variables determines each name's kind; TypeScript cannot follow that through a lookup.
     return (
       text === null ? variable.default : this.#parse(name, variable, text)
     ) as VariableValue<Name>
@@ -43,7 +43,7 @@ export class EnvReader {
     return this.isSet(name) ? this.value(name) : null
   }
 
-  /** A relation between options; the sentence is reported when it does not hold. */
+  /** A condition on several options; the sentence is reported when it does not hold. */
   check(holds: boolean, sentence: string): void {
     if (!holds) this.#problems.push(sentence)
   }
@@ -118,8 +118,8 @@ export class EnvReader {
 }
 
 /**
- * SLUICE_GROUP_ID, or a name with the stream's prefix. Two streams on one cluster in one group would be given each other's
- * partitions.
+ * SLUICE_GROUP_ID, or a name with the stream's prefix. Two streams in one group on one cluster would be assigned each
+ * other's partitions.
  */
 export function readGroupId(read: EnvReader, topicPrefix: string): string {
   return read.value('SLUICE_GROUP_ID') ?? `${topicPrefix}sluice-scorer`

@@ -205,7 +205,7 @@ export const SCORING_VARIABLES = {
   },
 } as const satisfies Readonly<Record<string, Variable>>
 
-// Evidence that a policy needs before it is promoted.
+// Evidence that a policy needs for promotion.
 
 const PROMOTION = { group: 'Deciding', readBy: 'policy' } as const
 

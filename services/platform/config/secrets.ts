@@ -17,7 +17,7 @@ export class Secret {
     this.#value = value
   }
 
-  /** The value itself: for the call that hands it to a client, and for nothing else. */
+  /** The value itself, only for the call that passes it to a client. */
   reveal(): string {
     return this.#value
   }
@@ -38,18 +38,18 @@ export class Secret {
 const SECRET_BYTES_MAX = 4_096
 const PEM_BYTES_MAX = 262_144
 
-/** TLS files of a client. Null: the system's authorities, and no certificate of our own. */
+/** TLS files of a client. Null: the system's authorities, and no client certificate. */
 export interface TlsFiles {
-  /** Certificates of the authorities that are trusted instead of the system's, PEM. */
+  /** Certificates of the authorities trusted instead of the system's, PEM. */
   readonly ca: string | null
-  /** Our own certificate with its chain, PEM; always together with `key`. */
+  /** Client certificate with its chain, PEM; always together with `key`. */
   readonly cert: string | null
   readonly key: Secret | null
 }
 
 /**
- * A secret from a variable, or from the file that `fileName` names; null when neither is set. The one line end that
- * editors leave at the end of a file is no part of it.
+ * A secret from a variable, or from the file that `fileName` names; null when neither is set. One trailing line end,
+ * which editors add, is removed.
  */
 export function readSecret(
   read: EnvReader,
@@ -75,8 +75,8 @@ export function readSecret(
 }
 
 /**
- * The key of payload hashes in dead letters. Without one, the built-in key of this source: with it anybody who sees a
- * letter can try out which card number a payload held, so a cluster with TLS or a login refuses it.
+ * The key of payload hashes in dead letters. The default is the built-in key of this source. With it, anybody who sees
+ * a letter can test card numbers against a payload's hash, so a cluster with TLS or a login refuses it.
  */
 export function readDeadLetterKey(
   read: EnvReader,
@@ -124,7 +124,7 @@ export function readTlsFiles(
   return { ca, cert, key: key === null ? null : new Secret(key) }
 }
 
-/** True when any of the files could be read. */
+/** True when any of the files was read. */
 export function hasTlsFiles({ ca, cert, key }: TlsFiles): boolean {
   return ca !== null || cert !== null || key !== null
 }
@@ -157,7 +157,7 @@ function readPem(read: EnvReader, name: TextVariableName, what: string): string 
   return isPem && !isEncrypted ? text : null
 }
 
-/** The text of the file that a variable names; null when it is not set, or cannot be read, which is a problem. */
+/** The text of the file that a variable names; null when it is not set, or (reported as a problem) cannot be read. */
 export function readTextFile(
   read: EnvReader,
   name: TextVariableName,

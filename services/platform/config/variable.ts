@@ -16,7 +16,7 @@ interface Described {
   readonly group: (typeof VARIABLE_GROUPS)[number]
   /** Programs that read it, as on the page. */
   readonly readBy: string
-  /** One or two sentences; names the unit of a number. */
+  /** One or two sentences, with the unit of a number. */
   readonly meaning: string
 }
 

@@ -1,9 +1,9 @@
-// Files that are there whole or not at all, whatever kills the writer.
+// Writes files that exist complete or not at all, even when the writer is killed.
 
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 
-/** Writes beside the file and renames, so that a reader never sees a part of it. */
+/** Writes a temporary file and renames it, so that a reader never sees part of the content. */
 export function writeFileAtomically(path: string, content: string): void {
   mkdirSync(dirname(path), { recursive: true })
   const temporary = `${path}.${process.pid}.tmp`

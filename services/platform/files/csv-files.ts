@@ -1,4 +1,4 @@
-// Finding the files of a replay and streaming their rows: plain or gzip, told apart by their first bytes.
+// Finds the files of a replay and streams their rows: plain or gzip, distinguished by their first bytes.
 
 import { createReadStream } from 'node:fs'
 import { open, readdir, stat } from 'node:fs/promises'
@@ -23,9 +23,9 @@ export interface CsvRow {
 }
 
 /**
- * The files to read, in order: folders give their CSV files sorted by name. Files whose name holds a day or
- * month outside the bounds are left out without being opened.
- * @throws SluiceError SLUICE_INPUT_INVALID when a path does not exist or nothing is left to read.
+ * The files to read, in order; a folder contributes its CSV files sorted by name. Files whose name holds a day or month
+ * outside the bounds are left out without being opened. @throws SluiceError SLUICE_INPUT_INVALID when a path does not
+ * exist or nothing is left to read.
  */
 export async function listCsvFiles(
   paths: readonly string[],
@@ -53,8 +53,8 @@ export async function listCsvFiles(
 }
 
 /**
- * Streams the rows, the header first. Rows that are no CSV go to `onBadCsv` when there is one.
- * @throws SluiceError SLUICE_INPUT_INVALID when the file cannot be read or a row is no CSV.
+ * Streams the rows, the header first. Invalid rows go to `onBadCsv` if it is given. @throws SluiceError
+ * SLUICE_INPUT_INVALID when the file cannot be read or a row is not CSV.
  */
 export async function* readCsvRows(
   file: string,
@@ -65,7 +65,7 @@ export async function* readCsvRows(
     bom: true,
     delimiter,
     info: true,
-    // The number of cells is checked with the mapping at hand, for a better message.
+    // The mapping code checks the number of cells, since its message is better.
     relax_column_count: true,
     skip_empty_lines: true,
     skip_records_with_error: onBadCsv !== null,
@@ -75,7 +75,7 @@ export async function* readCsvRows(
       return undefined
     },
   })
-  // The parser hands its errors, and those of the streams before it, to whoever reads it.
+  // The parser passes its errors, and those of the streams before it, to its reader.
   const done = (): void => undefined
   const bytes = createReadStream(file)
   if (await isGzip(file)) pipeline(bytes, createGunzip(), parser, done)

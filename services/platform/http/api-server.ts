@@ -1,5 +1,5 @@
-// A small HTTP service: routes with rights, limits on bodies, rates and times, and problem details for whatever
-// cannot be answered. Loopback by default; in production behind whatever ends TLS.
+// A small HTTP service: routes with rights, limits on bodies, rates and times, and problem details for refused
+// requests. Loopback by default; in production behind a proxy that terminates TLS.
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -21,7 +21,7 @@ import {
 const REQUEST_MS_MAX = 10_000
 const HEADERS_MS_MAX = 5_000
 const CONNECTIONS_MAX = 1_024
-/** Callers without a right share one bucket, so that they cannot use up that of those who have one. */
+/** Callers without a right share one bucket, so that they cannot use up the buckets of those with one. */
 const STRANGERS = { perSecond: 5, burst: 20 }
 
 export interface ApiRequest {
@@ -63,7 +63,7 @@ export interface ApiServer extends Closable {
   readonly port: number
 }
 
-/** @throws SluiceError SLUICE_CONFIG_INVALID when the port is in use or the address is not this machine's. */
+/** @throws SluiceError SLUICE_CONFIG_INVALID when the port is in use or the address does not belong to this machine. */
 export async function openApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const handler = new Handler(options)
   const server = createServer((request, response) => {

@@ -1,5 +1,5 @@
 // Bearer tokens with rights and, where actions are recorded, the name of their holder. Tokens are compared in constant
-// time, by their hashes, so that neither the time nor the length of an answer tells how much of a guess was right.
+// time, by their hashes, so that neither the time nor the length of an answer reveals how much of a guess was right.
 
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { mentionsCardNumber } from '../../core/card-numbers.ts'
@@ -12,7 +12,7 @@ import { Problem } from './json-body.ts'
 export type Right = 'read' | 'write'
 
 export interface BearerToken {
-  /** Holder of the token: the author of what is written with it. Null where nothing is recorded. */
+  /** Holder of the token, recorded as the author of writes. Null when nothing is recorded. */
   readonly name: string | null
   readonly token: Secret
   readonly right: Right
@@ -24,7 +24,7 @@ const NAMED_TOKENS_BYTES_MAX = 1_048_576
 const NAMED_TOKEN = /^([A-Za-z0-9][A-Za-z0-9._@-]{0,63}):([\x21-\x7e]{16,4096})$/
 const BEARER = /^Bearer +([\x21-\x7e]{1,4096})$/i
 
-/** Reads a token from its variable or its file; null when neither is set. Short ones are a problem of the configuration. */
+/** Reads a token from its variable or its file; null when neither is set. A short token is a configuration problem. */
 export function readToken(
   read: EnvReader,
   name: TextVariableName,
@@ -39,8 +39,8 @@ export function readToken(
 }
 
 /**
- * Reads tokens with the names of their holders, `name:token`, with commas between in the variable, one a line in the
- * file. A holder has two while a token is changed.
+ * Reads tokens with the names of their holders, `name:token`, comma-separated in the variable, one per line in the
+ * file. A holder has two tokens while one is being replaced.
  */
 export function readNamedTokens(
   read: EnvReader,
@@ -87,7 +87,7 @@ export function authorise(
 ): BearerToken {
   const given = hashOf(BEARER.exec(header ?? '')?.[1] ?? '')
   let found: BearerToken | null = null
-  // All tokens are compared, whichever matches.
+  // All tokens are compared, whichever one matches.
   for (const each of tokens) {
     if (timingSafeEqual(given, hashOf(each.token.reveal()))) found = each
   }

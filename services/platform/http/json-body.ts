@@ -26,11 +26,11 @@ export type ProblemCode = keyof typeof PROBLEMS
 
 export const PROBLEM_CODES = Object.keys(PROBLEMS) as readonly ProblemCode[]
 
-/** Thrown by whoever answers a request. `detail` is for the caller: it holds no secret and no stack. */
+/** Thrown by request handlers. `detail` is for the caller, so it holds no secret and no stack. */
 export class Problem extends Error {
   readonly code: ProblemCode
   readonly headers: Readonly<Record<string, string>>
-  /** The field at fault; null when it is the request as a whole. */
+  /** The field at fault; null when the whole request is. */
   readonly field: string | null
 
   constructor(
@@ -60,7 +60,7 @@ export function problemBody({ code, message, field }: Problem): Readonly<Record<
 /** Largest body, bytes. */
 export const BODY_BYTES_MAX = 16_384
 
-/** @throws Problem unsupported_media_type, too_large, malformed, or invalid for anything but an object. */
+/** @throws Problem unsupported_media_type, too_large, malformed, or invalid when it is not an object. */
 export async function readJsonBody(request: IncomingMessage): Promise<JsonFields> {
   const [type = ''] = (request.headers['content-type'] ?? '').split(';')
   if (type.trim().toLowerCase() !== 'application/json')
@@ -90,7 +90,7 @@ function parsed(bytes: Buffer): Readonly<Record<string, unknown>> {
 }
 
 function tooLarge(): Problem {
-  // The rest of the body is not read, so the connection cannot be used again.
+  // The rest of the body is not read, so the connection cannot be reused.
   return new Problem('too_large', `The body has more than ${BODY_BYTES_MAX} bytes.`, {
     headers: { connection: 'close' },
   })
@@ -104,7 +104,7 @@ export class JsonFields {
     this.#fields = fields
   }
 
-  /** Refuses fields that nobody reads: a misspelt one must not be passed over. */
+  /** Refuses unknown fields, so that a misspelt one is not ignored. */
   only(names: readonly string[]): void {
     const other = Object.keys(this.#fields).find((name) => !names.includes(name))
     if (other !== undefined)
@@ -113,7 +113,7 @@ export class JsonFields {
       })
   }
 
-  /** Text that a person writes, or null when the field is absent or null. Text that holds a card number is refused. */
+  /** Free text, or null when the field is absent or null. Text that holds a card number is refused. */
   freeText(name: string, charactersMax: number): string | null {
     const value = this.#text(name, charactersMax)
     if (value !== null && mentionsCardNumber(value)) throw cardNumberIn(name)
@@ -136,12 +136,12 @@ export class JsonFields {
     throw new Problem('invalid', `Give text of 1 to ${charactersMax} characters.`, { field: name })
   }
 
-  /** As `freeText`, but it must be there. */
+  /** As `freeText`, but required. */
   neededFreeText(name: string, charactersMax: number): string {
     return needed(name, this.freeText(name, charactersMax))
   }
 
-  /** As `identifier`, but it must be there. */
+  /** As `identifier`, but required. */
   neededIdentifier(name: string, charactersMax: number): string {
     return needed(name, this.identifier(name, charactersMax))
   }

@@ -1,4 +1,4 @@
-// What a stream's topics and offsets say of its blocks, for people: live leases, resets, and what partitions have committed.
+// Reads the blocks of a stream for display: live leases, resets, and the committed block state of partitions.
 
 import type { Admin } from 'kafkajs'
 import { breakerResetsOf } from '../../core/control/deployment.ts'
@@ -35,10 +35,7 @@ export async function readLiveLeases(
   return leases.live
 }
 
-/**
- * How often people have reset the breakers.
- * @throws SluiceError as `readToEnd`.
- */
+/** The number of times that operators have reset the breakers. @throws SluiceError as `readToEnd`. */
 export async function readBreakerResets(
   { brokers, security, topicPrefix, codecs }: ControlAccess,
   signal?: AbortSignal,
@@ -62,7 +59,7 @@ export async function readBreakerResets(
 }
 
 /**
- * How many processes are in a group now.
+ * The current number of processes in a group.
  * @throws SluiceError SLUICE_BROKER_UNAVAILABLE, SLUICE_ACCESS_DENIED or SLUICE_TLS_FAILED.
  */
 export async function countMembers(access: ControlAccess, groupId: string): Promise<number> {
@@ -72,15 +69,15 @@ export async function countMembers(access: ControlAccess, groupId: string): Prom
   })
 }
 
-/** What a partition has committed of its blocks. */
+/** Committed block state of a partition. */
 export interface PartitionKept {
   readonly partition: number
-  /** Null while it has nothing to remember. */
+  /** Null while the partition has no block state. */
   readonly kept: string | null
 }
 
 /**
- * What the partitions of a group have committed, in the order of their partitions.
+ * The committed block state of a group's partitions, in partition order.
  * @throws SluiceError SLUICE_BROKER_UNAVAILABLE, SLUICE_ACCESS_DENIED or SLUICE_TLS_FAILED.
  */
 export async function readKeptBlocks(

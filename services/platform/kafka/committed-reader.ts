@@ -1,8 +1,7 @@
-// Reads topics as a subscriber sees them: committed messages only, in offset order, beside every other group.
-//
-// Where the reader stands is counted here and not by the group: the end of each batch that kafkajs has gone
-// through, those of control records alone included (they never reach a handler, only the event). So the end is
-// reached when it is reached, a rebalance goes on where it was, and nothing is delivered twice.
+// Reads topics as a subscriber sees them: committed messages only, in offset order, independent of every other group.
+// The reader's position is tracked here and not by the group: it is the end of each batch that kafkajs has processed,
+// including batches of control records, which reach the event but never a handler. So the end is detected exactly,
+// reading continues after a rebalance where it was, and nothing is delivered twice.
 
 import { randomUUID } from 'node:crypto'
 import type { Admin, Batch, Consumer, Kafka, KafkaMessage } from 'kafkajs'
@@ -15,44 +14,47 @@ import type { KafkaConnection } from './kafka-connection.ts'
 import { kafkaUnreadable } from './kafka-failure.ts'
 import { readLogEnds, type LogEnds } from './log-ends.ts'
 
-/** How long a fetch may wait for messages; new ones end the wait at once. */
+/** Longest wait of a fetch for messages; new ones end the wait at once. */
 const FETCH_WAIT_MS = 100
 const CONNECTION_TIMEOUT_MS = 3_000
-/** kafkajs ends its tries first, which takes half a minute while brokers are away; what is left behind expires. */
+/**
+ * kafkajs finishes its retries before it closes, which takes half a minute while brokers are away. An abandoned group
+ * expires.
+ */
 const END_MS_MAX = 2_000
 const RETRY = { initialRetryTime: 50, maxRetryTime: 1_000, retries: 8 } as const
 
-/** What one call gets: committed messages of one partition, in offset order. */
+/** Committed messages of one partition, in offset order. */
 export interface CommittedMessages {
   readonly topic: string
   readonly partition: number
   readonly messages: readonly KafkaMessage[]
 }
 
-/** Fetches no more of the batch's partition until what it returns is called. */
+/** Stops fetching the batch's partition until the returned function is called. */
 export type PausePartition = () => () => void
 
 /** Called one at a time; the next messages are fetched once it is done, so memory is bounded. */
 export type OnCommitted = (batch: CommittedMessages, pause: PausePartition) => void | Promise<void>
 
 export interface CommittedReaderOptions extends KafkaConnection {
-  /** Start of the name of the group that this reader has for itself. */
+  /** Prefix of the name of the reader's own group. */
   readonly name: string
   readonly topics: readonly string[]
   /**
-   * `now` leaves out what is in the topics when the reader starts. A map has the first offset by
-   * `topic/partition`; partitions that it lacks are left out, and what retention has taken is not waited for.
+   * `now` skips messages that are in the topics when the reader starts. A map gives the first offset by
+   * `topic/partition`; other partitions are not read, and messages that retention has removed are not waited for.
    */
   readonly startAt: 'beginning' | 'now' | ReadonlyMap<string, number>
-  /** Called when everything below `next` has been read, control records included, which no handler sees. */
+  /** Called when everything below `next` has been read, including control records, which no handler sees. */
   readonly onAdvance?: (topic: string, partition: number, next: number) => void
 }
 
 /**
- * Reads up to the end that a committed reader sees at the call: what stands behind a transaction that is open
- * then is left out.
- * @throws SluiceError SLUICE_BROKER_UNAVAILABLE or SLUICE_TOPICS_INVALID, what `onCommitted` throws, or the
- * signal's reason.
+ * Reads up to the end that a read-committed consumer sees at the call. Records behind a transaction that is open then
+ * are left out.
+ * @throws SluiceError SLUICE_BROKER_UNAVAILABLE or SLUICE_TOPICS_INVALID, errors of `onCommitted`, or the signal's
+ * reason.
  */
 export async function readToEnd(
   options: CommittedReaderOptions,
@@ -67,9 +69,9 @@ export async function readToEnd(
 }
 
 /**
- * Reads on until the signal comes. `onReady` is called once the reader's place is fixed: from then on nothing is
+ * Reads until the signal is aborted. `onReady` is called once the reader's position is fixed: from then on nothing is
  * missed.
- * @throws SluiceError SLUICE_BROKER_UNAVAILABLE or SLUICE_TOPICS_INVALID, or what `onCommitted` throws.
+ * @throws SluiceError SLUICE_BROKER_UNAVAILABLE or SLUICE_TOPICS_INVALID, or errors of `onCommitted`.
  */
 export async function follow(
   options: CommittedReaderOptions,
@@ -111,7 +113,7 @@ async function withReader(
   }
 }
 
-/** Waits for END_MS_MAX at the most, and for no failure. */
+/** Waits for at most END_MS_MAX, and ignores failures. */
 async function ended(work: Promise<unknown>): Promise<void> {
   await within(END_MS_MAX, work).catch(() => undefined)
 }
@@ -121,7 +123,7 @@ interface Place {
   readonly end: number
 }
 
-/** Settled by whichever event comes first: the signal, the end, or a failure. */
+/** Settled by the first of signal, end and failure. */
 class Ending {
   readonly promise: Promise<void>
   resolve!: () => void
@@ -132,7 +134,7 @@ class Ending {
       this.resolve = resolve
       this.reject = reject
     })
-    // It may be rejected before anything waits for it.
+    // It may be rejected before anything awaits it.
     this.promise.catch(() => undefined)
   }
 }
@@ -147,7 +149,7 @@ class Reader {
   readonly #onCommitted: OnCommitted
   #hasFailed = false
   #isEnded = false
-  /** The call under way: it is waited for however long it takes. */
+  /** The running call of `onCommitted`, which is awaited however long it takes. */
   #delivering: Promise<void> = Promise.resolve()
 
   constructor(
@@ -175,7 +177,7 @@ class Reader {
     return true
   }
 
-  /** Resolves at the signal, or at the end when that is asked for. */
+  /** Resolves at the signal, or at the end if `untilEnd`. */
   async run(signal: AbortSignal | undefined, untilEnd: boolean): Promise<void> {
     if (signal?.aborted === true) return
     const consumer = this.#consumer
@@ -189,7 +191,7 @@ class Reader {
       const refusal = coordinatorRefusal(this.#kafka, payload.error)
       void kafkaUnreadable(this.#options, refusal ?? payload.error).then(ending.reject)
     })
-    // Here the group exists and nothing is fetched yet: the place to say where to begin, at every join.
+    // At this event the group exists and nothing is fetched yet, so every join seeks to the positions here.
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       for (const [topic, partitions] of Object.entries(payload.memberAssignment)) {
         for (const partition of partitions) this.#seek(topic, partition)
@@ -250,7 +252,7 @@ class Reader {
   }
 }
 
-/** Where each partition is begun, and where it ends now. */
+/** Start and current end of each partition. */
 async function readPlaces(admin: Admin, options: CommittedReaderOptions): Promise<Places> {
   const existing = new Set(await admin.listTopics())
   const missing = options.topics.filter((topic) => !existing.has(topic))
@@ -282,7 +284,7 @@ function firstOffset(
   return Math.max(startAt.get(key) ?? high, low)
 }
 
-/** Name of a partition in `startAt`. */
+/** Key of a partition in `startAt`. */
 export function placeKey(topic: string, partition: number): string {
   return `${topic}/${partition}`
 }

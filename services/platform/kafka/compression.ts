@@ -1,7 +1,6 @@
-// Reads compressed Kafka batches, each codec with a limit on what it may expand to.
-//
-// kafkajs reads gzip only, and without limit: a megabyte of zeros, compressed twice, would take all
-// memory. Sluice itself writes uncompressed or gzip; what others wrote with snappy, lz4 or zstd is read.
+// Reads compressed Kafka batches, each codec with a limit on the expanded size. kafkajs reads gzip only, and without a
+// limit: a megabyte of zeros, compressed twice, would fill all memory. Sluice itself writes uncompressed or gzip
+// batches; it also reads snappy, lz4 and zstd from others.
 
 import { promisify } from 'node:util'
 import { constants, gunzip, gzip, zstdDecompress } from 'node:zlib'
@@ -10,16 +9,16 @@ import { SluiceError } from '../../core/errors.ts'
 import { decompressLz4 } from './lz4-frame.ts'
 import { decompressSnappy } from './snappy-blocks.ts'
 
-/** Largest batch of records after decompression, bytes. A broker takes 1 MiB compressed by default. */
+/** Largest batch of records after decompression, bytes. By default a broker accepts 1 MiB compressed. */
 export const BATCH_EXPANDED_BYTES_MAX = 32 * 1024 * 1024
 
-/** How kafkajs calls a codec. */
+/** A codec as kafkajs calls it. */
 export interface BatchCodec {
   compress(encoder: { readonly buffer: Buffer }): Promise<Buffer>
   decompress(bytes: Buffer): Promise<Buffer>
 }
 
-/** The compressions of Kafka that are read. */
+/** The Kafka compressions that are supported. */
 export const COMPRESSIONS = ['gzip', 'snappy', 'lz4', 'zstd'] as const
 export type Compression = (typeof COMPRESSIONS)[number]
 
@@ -38,10 +37,10 @@ const zstdDecompressAsync = promisify(zstdDecompress)
 /** Largest window of a Zstandard frame: 8 MiB, which the format asks decoders to support. */
 const ZSTD_WINDOW_LOG_MAX = 23
 
-/** Key of the messages that stand for those of a batch that was refused; they have no value. */
+/** Key of the messages that replace those of a refused batch; they have no value. */
 export const REFUSED_KEY = '\0refused'
 
-/** Messages of a refused batch that are answered one by one; a larger batch ends the consumer, loudly. */
+/** Most messages of a refused batch that are answered one by one; a larger batch crashes the consumer. */
 const REFUSED_RECORDS_MAX = 2 ** 18
 
 /**
@@ -68,14 +67,16 @@ function refusedRecords(): Buffer {
   return bytes.subarray(0, at)
 }
 
-/** Expands every frame. Node ignores what follows the last whole frame; refuse it, since it would be lost records. */
+/**
+ * Expands every frame. Node ignores bytes after the last whole frame; refuse them, since they would be lost records.
+ */
 async function decompressZstd(bytes: Buffer, expandedBytesMax: number): Promise<Buffer> {
   const options = {
     maxOutputLength: expandedBytesMax,
     params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX },
     info: true,
   }
-  // With `info` the answer has the decoder as well, which the published types do not know.
+  // With `info` the result includes the decoder, which the published types omit.
   const { buffer, engine } = (await zstdDecompressAsync(bytes, options)) as unknown as Expanded
   if (engine.bytesWritten < bytes.length)
     throw new Error('The bytes after its last frame are no Zstandard frame.')
@@ -90,8 +91,8 @@ const EXPANDERS: Readonly<Record<Compression, Expand>> = {
 }
 
 /**
- * Makes kafkajs read gzip, snappy, lz4 and zstd batches within the limit, in this whole process. Calling
- * it again changes the limit.
+ * Makes kafkajs read gzip, snappy, lz4 and zstd batches within the limit, in the whole process. Another call changes
+ * the limit.
  */
 export function registerCompressionCodecs(
   expandedBytesMax: number = BATCH_EXPANDED_BYTES_MAX,
@@ -102,7 +103,7 @@ export function registerCompressionCodecs(
     const codec = createBatchCodec(compression, expandedBytesMax)
     codecs[type] = () => ({
       compress: (encoder) => codec.compress(encoder),
-      // An error here would crash the consumer over and over, and stop every partition it reads.
+      // An error here would crash the consumer over and over, and stop every partition that it reads.
       decompress: (bytes) => codec.decompress(bytes).catch(() => refusedRecords()),
     })
   }

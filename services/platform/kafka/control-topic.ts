@@ -1,4 +1,4 @@
-// What operators say to a stream: reads what is in force, and says something new.
+// Reads the deployments in force from the control topic, and publishes control messages.
 
 import {
   type DeploymentKind,
@@ -22,7 +22,7 @@ export interface ControlAccess extends KafkaConnection {
   readonly codecs: Codecs
 }
 
-/** Messages about one thing that are held; the topic is compacted, so there are few. */
+/** Most messages of one kind in memory; the topic is compacted, so there are few. */
 const DEPLOYMENTS_MAX = 10_000
 
 /**
@@ -38,7 +38,7 @@ export async function readDeployment(
 }
 
 /**
- * All messages about models, or about policies, that the topic still has, the newest last.
+ * All messages about models, or about policies, in the topic, newest last.
  * @throws SluiceError as `readToEnd`.
  */
 export async function readDeployments(

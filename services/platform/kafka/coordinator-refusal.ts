@@ -1,6 +1,6 @@
-// Why no coordinator of a group or of a transactional id was found. kafkajs swallows the brokers' answer and throws
-// "Failed to find group coordinator" for a missing right as for a coordinator that is away; only a debug message
-// tells them apart. So each client's messages are looked through, and a refusal is kept until it is asked for.
+// Finds out why no coordinator of a group or of a transactional id was found. kafkajs discards the brokers' answer and
+// throws "Failed to find group coordinator" for a missing right as for an absent coordinator; only a debug message
+// distinguishes them. So the messages of each client are scanned, and a refusal is kept for `coordinatorRefusal`.
 
 import type { Kafka, LogEntry } from 'kafkajs'
 import { SluiceError } from '../../core/errors.ts'
@@ -8,7 +8,7 @@ import { causesOf } from '../tls-failure.ts'
 
 const MESSAGE = 'Tried to find group coordinator'
 
-/** What the brokers last said to one client. */
+/** The last answer of the brokers to one client. */
 export interface CoordinatorAnswers {
   /** Group or transactional id that was refused; null when none was. */
   refused: string | null
@@ -16,7 +16,7 @@ export interface CoordinatorAnswers {
 
 const answersOf = new WeakMap<Kafka, CoordinatorAnswers>()
 
-/** Looks at a message of the client. */
+/** Scans a log message of the client for a refusal. */
 export function noteAnswer(answers: CoordinatorAnswers, { log }: LogEntry): void {
   if (log.message !== MESSAGE) return
   const { error, groupId } = log as { readonly error?: { type?: unknown }; groupId?: unknown }
@@ -24,7 +24,7 @@ export function noteAnswer(answers: CoordinatorAnswers, { log }: LogEntry): void
   answers.refused = typeof groupId === 'string' ? groupId : 'a group'
 }
 
-/** Keeps the answers beside the client. */
+/** Stores the answers for the client. */
 export function keepAnswers(kafka: Kafka, answers: CoordinatorAnswers): void {
   answersOf.set(kafka, answers)
 }

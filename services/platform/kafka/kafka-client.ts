@@ -1,4 +1,4 @@
-// The one place that opens a Kafka client: addresses, TLS, SASL and log of every service and command.
+// Opens every Kafka client: addresses, TLS, SASL and log of every service and command are set here.
 
 import kafkajs, { type Kafka, type KafkaConfig } from 'kafkajs'
 import { tlsOptions } from '../config/secrets.ts'
@@ -8,13 +8,13 @@ import { kafkaLogCreator } from './kafka-log.ts'
 import { sendsLoginInClear, type KafkaConnection } from './kafka-connection.ts'
 import { waitOnlyWhenPending } from './request-timers.ts'
 
-/** What differs between the users of a client. */
+/** Settings that differ between users of a client. */
 type KafkaClientOptions = Pick<
   KafkaConfig,
   'clientId' | 'connectionTimeout' | 'requestTimeout' | 'retry'
 >
 
-/** Opens a client, which connects when it is used. Without a log it keeps its messages to itself. */
+/** Opens a client, which connects on first use. Without a log it is silent. */
 export function openKafka(
   connection: KafkaConnection,
   options: KafkaClientOptions,
@@ -42,7 +42,7 @@ function securityOf({ security }: KafkaConnection): Pick<KafkaConfig, 'ssl' | 's
   const { tls = null, sasl = null } = security ?? {}
   return {
     ...(tls === null ? {} : { ssl: tlsOptions(tls) }),
-    // kafkajs writes into this object, so each client gets one of its own.
+    // kafkajs writes into this object, so each client gets its own.
     ...(sasl === null
       ? {}
       : {
@@ -55,7 +55,7 @@ function securityOf({ security }: KafkaConnection): Pick<KafkaConfig, 'ssl' | 's
   }
 }
 
-/** Every message passes here; the log gets those from WARN on. */
+/** Scans every message for refusals; the log gets those from WARN on. */
 function logOf(
   log: Logger | undefined,
   answers: CoordinatorAnswers,

@@ -1,4 +1,4 @@
-// How Kafka is reached: addresses, TLS and SASL, as every service and command reads them from the environment.
+// Connection to Kafka: addresses, TLS and SASL, as every service and command reads them from the environment.
 
 import type { EnvReader } from '../config/env-reader.ts'
 import {
@@ -12,11 +12,11 @@ import type { VariableValue } from '../config/variables.ts'
 
 const USERNAME_CHARACTERS_MAX = 256
 
-/** How the brokers are convinced of who we are, and we of who they are. */
+/** Authentication of both sides: the brokers' certificates, and our certificate or login. */
 export interface KafkaSecurity {
-  /** Null: no encryption. */
+  /** Null means no encryption. */
   readonly tls: TlsFiles | null
-  /** Null: no login; with a certificate of our own in `tls`, that is our name. */
+  /** Null means no login. A client certificate in `tls` then is our identity. */
   readonly sasl: {
     readonly mechanism: Exclude<VariableValue<'SLUICE_KAFKA_SASL_MECHANISM'>, 'none'>
     readonly username: string
@@ -24,7 +24,7 @@ export interface KafkaSecurity {
   } | null
 }
 
-/** Everything needed to reach a cluster. Without `security`: plain text and no login. */
+/** Everything needed to connect to a cluster. Without `security`: plain text and no login. */
 export interface KafkaConnection {
   readonly brokers: readonly string[]
   readonly security?: KafkaSecurity | undefined

@@ -1,7 +1,6 @@
-// What a failure of the Kafka client means, as an error that says what to do.
-//
-// The client says "Closed connection" for most of what a broker refuses before the login. Then the broker's
-// port is asked what it speaks, so that the message can tell a missing TLS from a missing login.
+// Turns failures of the Kafka client into errors with a remedy. The client reports "Closed connection" for most
+// refusals of a broker before the login. In that case the broker's port is probed for its protocol, so that the error
+// can distinguish missing TLS from a missing login.
 
 import { SluiceError } from '../../core/errors.ts'
 import { probePort, type PortProbe } from '../probe-port.ts'
@@ -22,13 +21,13 @@ const RIGHTS: Readonly<Record<string, string>> = {
   GROUP_AUTHORIZATION_FAILED: 'a consumer group',
   TRANSACTIONAL_ID_AUTHORIZATION_FAILED: 'a transactional id',
   CLUSTER_AUTHORIZATION_FAILED: 'the cluster',
-  // Of a transaction's topics the client names the first that has any error, and this is what those with all rights get.
+  // The client reports the first topic of a transaction that has any error; topics with all rights get this one.
   OPERATION_NOT_ATTEMPTED: 'one of the topics of a transaction',
 }
 
 /**
- * SLUICE_ACCESS_DENIED or SLUICE_TLS_FAILED when that is what stands behind the error, however deep; null when it is
- * something else, such as a broker that is away.
+ * SLUICE_ACCESS_DENIED or SLUICE_TLS_FAILED when either is the cause of the error, however deep. Null for any other
+ * cause, such as an absent broker.
  */
 export function kafkaRefusal(error: unknown): SluiceError | null {
   for (const cause of causesOf(error)) {
@@ -53,7 +52,7 @@ export function kafkaRefusal(error: unknown): SluiceError | null {
   return null
 }
 
-/** As `kafkaRefusal`; where the client only knows that the connection was closed, the brokers' ports are asked. */
+/** As `kafkaRefusal`. When the client only knows that the connection was closed, the brokers' ports are probed. */
 export async function explainKafka(
   connection: KafkaConnection,
   error: unknown,
@@ -86,7 +85,7 @@ export async function explainKafka(
   )
 }
 
-/** The client's error as one of ours when it has given up on the brokers; null for errors of another kind. */
+/** Converts the client's error when it has given up on the brokers; null for other errors. */
 export function kafkaAway({ brokers }: KafkaConnection, error: unknown): SluiceError | null {
   if (!(error instanceof Error) || !error.name.startsWith('KafkaJS')) return null
   return new SluiceError(
@@ -97,7 +96,7 @@ export function kafkaAway({ brokers }: KafkaConnection, error: unknown): SluiceE
   )
 }
 
-/** What `explainKafka` finds, or else SLUICE_BROKER_UNAVAILABLE: for who reads topics. */
+/** The result of `explainKafka`, or else SLUICE_BROKER_UNAVAILABLE. For readers of topics. */
 export async function kafkaUnreadable(
   connection: KafkaConnection,
   cause: unknown,

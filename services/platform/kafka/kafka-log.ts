@@ -1,18 +1,18 @@
-// What the Kafka client says, as lines of our log. kafkajs calls an error what it then tries again, such as a group
-// coordinator that is still loading; partitions and the consumer's crash report what is wrong in the end. So nothing here
-// is a warning unless the client has given up, and what it repeats is counted instead of written.
+// Converts messages of the Kafka client to lines of our log. kafkajs logs as errors what it then retries, such as a
+// group coordinator that is still loading; lasting problems are reported by partitions and by the consumer's crash. So
+// nothing is a warning here unless the client has given up, and repeated messages are counted instead of written.
 
 import kafkajs, { type LogEntry, type logCreator } from 'kafkajs'
 import { type Logger, LogLimit } from '../log.ts'
 import { systemClock } from '../clock.ts'
 
-/** The same message of the client is written at most once in this time. */
+/** Least time between two lines with the same message of the client. */
 const REPEAT_MS_MIN = 10_000
 
-/** Ends of the client's own retries: its loop has crashed, or it skips messages, or it is not let in. */
+/** Messages that end the client's own retries: it has crashed, skips messages, or is not authenticated. */
 const GIVEN_UP = /^Crash: |Offset out of range|authentication failed|SASL/i
 
-/** For `new Kafka({ logCreator })`: the client's messages as lines with a constant message and fields. */
+/** For `new Kafka({ logCreator })`. Writes the client's messages as lines with a constant message and fields. */
 export function kafkaLogCreator(
   log: Logger,
   monotonicMs: () => number = () => systemClock.monotonicMs(),
@@ -25,7 +25,7 @@ export function kafkaLogCreator(
     const hasGivenUp = isError && (GIVEN_UP.test(text) || !isRetried(entry))
     const severity = hasGivenUp ? 'warn' : isError ? 'info' : 'debug'
     if (!log.isLevelEnabled(severity)) return
-    // Numbers in a message vary from one time to the next: waits, correlation ids, ports.
+    // Numbers in a message vary: waits, correlation ids, ports.
     const key = `${severity} ${entry.namespace} ${text.replace(/\d+/g, '#').slice(0, 200)}`
     const leftOut = limit.admit(key, monotonicMs())
     if (leftOut === null) return
@@ -36,12 +36,12 @@ export function kafkaLogCreator(
   }
 }
 
-/** A connection that fails for good is reported with its stack and without an end of the retries. */
+/** False for a connection that fails for good, which is reported with its stack after the retries. */
 function isRetried({ namespace, log }: LogEntry): boolean {
   return !(namespace === 'BrokerPool' && 'stack' in log)
 }
 
-/** kafkajs passes an error in place of a message in places. */
+/** kafkajs sometimes passes an error instead of a message. */
 function textOf(message: unknown): string {
   if (message instanceof Error) return message.message
   return typeof message === 'string' ? message : String(message)

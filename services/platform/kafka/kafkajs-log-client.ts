@@ -1,5 +1,5 @@
-// The log by way of kafkajs. It sends no generation with offsets, so each partition has a transactional id of its own, by
-// whose initialisation a later owner fences an earlier one. Its known limits are listed in docs/kafka.md.
+// The log client on kafkajs. kafkajs sends no generation with offsets, so each partition has a transactional id of its
+// own: a later owner fences an earlier one by initialising it. Known limits are listed in docs/kafka.md.
 
 import { randomUUID } from 'node:crypto'
 import type { Admin, Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs'
@@ -26,10 +26,10 @@ import { searchBackwards } from './search-backwards.ts'
 import { openPartitionTransactions } from './partition-transactions.ts'
 
 const RETRY = { initialRetryTime: 50, maxRetryTime: 2_000, retries: 10 } as const
-/** Fetches answer at once when there is data; this only bounds how late a resumed partition is asked for. */
+/** Fetches return at once when there is data. This only bounds the delay before a resumed partition is fetched. */
 const FETCH_WAIT_MS = 50
 const PARTITIONS_CONCURRENT = 16
-/** kafkajs commits this ("earliest") for a partition whose offset was out of range while it fetched. */
+/** kafkajs commits this offset ("earliest") for a partition whose offset was out of range during a fetch. */
 const RESET_BY_KAFKAJS = -2
 
 /** Opens the client, which connects when the group is joined. */
@@ -45,7 +45,7 @@ export async function openKafkajsLogClient(options: LogClientOptions): Promise<L
   return new KafkajsLogClient(options, kafka, admin)
 }
 
-/** A message of kafkajs as a record. */
+/** Converts a message of kafkajs to a record. */
 function logRecordOf({ key, value, offset, timestamp, headers }: KafkaMessage): LogRecord {
   const isRefused = value === null && key?.toString('latin1') === REFUSED_KEY
   return {
@@ -63,7 +63,7 @@ class KafkajsLogClient implements LogClient {
   readonly #kafka: Kafka
   readonly #admin: Admin
   readonly #consumer: Consumer
-  /** The next offset of each partition; absent for one that is not read. */
+  /** The next offset of each partition that is read. */
   readonly #next = new Map<string, number>()
   readonly #writers = new Set<LogWriter>()
   readonly reader: LogReader
@@ -82,7 +82,7 @@ class KafkajsLogClient implements LogClient {
       rebalanceTimeout: Math.max(sessionTimeoutMs, 10_000),
       maxWaitTimeInMs: FETCH_WAIT_MS,
       allowAutoTopicCreation: false,
-      // Committed data only, as a transactional producer of the bank's would expect.
+      // Committed data only, because the bank's producer may be transactional.
       readUncommitted: false,
     })
     this.reader = {
@@ -143,7 +143,7 @@ class KafkajsLogClient implements LogClient {
   ): Promise<void> {
     const { topic, partition, from, to } = range
     if (from >= to) return
-    // Asked for an offset that is out of range, kafkajs would go on from the earliest in silence.
+    // For an offset that is out of range, kafkajs would silently continue from the earliest one.
     const checkHeld = async (offset: number): Promise<void> => {
       const ends = await readPartitionEnds(this.#admin, topic, partition)
       const isHeld = offset >= ends.low && offset <= ends.high
@@ -157,7 +157,7 @@ class KafkajsLogClient implements LogClient {
         const [first] = messages
         const last = messages.at(-1)
         if (first === undefined || last === undefined) return
-        // A gap is normal where control records or compaction took offsets, and loss where retention did.
+        // A gap is normal where control records or compaction took offsets, and a loss where retention did.
         if (Number(first.offset) > next) await checkHeld(next)
         await onRecords(messages.map(logRecordOf))
         next = Number(last.offset) + 1
@@ -189,7 +189,7 @@ class KafkajsLogClient implements LogClient {
     return last
   }
 
-  /** kafkajs reads as member of a group only: each reading has one of its own. */
+  /** kafkajs reads only as a member of a group, so each reading has its own group. */
   #readLog(
     { topic, partition, from, to }: LogRange,
     onMessages: (messages: readonly KafkaMessage[]) => Promise<void>,
@@ -221,8 +221,8 @@ class KafkajsLogClient implements LogClient {
       let assigning: Promise<void> = Promise.resolve()
       consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
         const partitions = payload.memberAssignment[topics[0] ?? ''] ?? []
-        // Nothing is fetched before a partition has read back and checked its offsets: asked for an offset that is out of
-        // range, kafkajs would move the group's offset by itself, and messages would be skipped silently.
+        // Nothing is fetched before a partition has read and checked its committed offsets. For an offset out of range,
+        // kafkajs would move the group's offset by itself, and messages would be skipped silently.
         consumer.pause(topics.map((topic) => ({ topic, partitions })))
         this.#next.clear()
         assigning = assigning
@@ -236,7 +236,7 @@ class KafkajsLogClient implements LogClient {
       partitionsConsumedConcurrently: PARTITIONS_CONCURRENT,
       eachBatch: (payload) => this.#accept(payload),
     })
-    // Emitted also for batches of nothing but control records, which never come to eachBatch.
+    // Also emitted for batches that hold only control records, which never reach eachBatch.
     consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
       const { topic, partition, lastOffset, highWatermark } = payload
       this.#tell(topic, partition, [], Number(lastOffset) + 1, Number(highWatermark))
@@ -250,7 +250,7 @@ class KafkajsLogClient implements LogClient {
     if (!payload.isStale() && next !== undefined) {
       const records = messages.map(logRecordOf).filter(({ offset }) => offset >= next)
       const [first] = records
-      // A gap is normal where control records or compaction took offsets, and loss where retention did.
+      // A gap is normal where control records or compaction took offsets, and a loss where retention did.
       const isHeld =
         first === undefined || first.offset === next || (await this.#holds(topic, partition, next))
       const last = records.at(-1)
@@ -278,12 +278,12 @@ class KafkajsLogClient implements LogClient {
       records,
       nextOffset,
       highWatermark,
-      // kafkajs does not show it.
+      // kafkajs does not expose it.
       lastStableOffset: null,
     })
   }
 
-  /** False when retention has taken the offset: kafkajs would go on from the earliest in silence. */
+  /** False when retention has removed the offset: kafkajs would silently continue from the earliest one. */
   async #holds(topic: string, partition: number, offset: number): Promise<boolean> {
     const ends = await readPartitionEnds(this.#admin, topic, partition)
     if (offset >= ends.low) return true

@@ -1,46 +1,52 @@
-// The log as the scorer uses it: three small ports and one client that holds them. Two clients implement them: the native
-// one (native/) and kafkajs (kafkajs-log-client.ts); test/integration/log-client.test.ts holds both to one conformance suite.
+// The log as the scorer uses it: three small interfaces, and one client that provides them. Two clients implement them:
+// the native one (native/) and kafkajs (kafkajs-log-client.ts). test/integration/log-client.test.ts runs one
+// conformance suite against both.
 
 import type { SluiceError } from '../../core/errors.ts'
 import type { MessageHeaders } from '../../core/trace-context.ts'
 import type { Logger } from '../log.ts'
 import type { KafkaConnection } from './kafka-connection.ts'
 
-/** One record of the log. Key and value are views of what was fetched. */
+/** One record of the log. Key and value are views of the fetched bytes. */
 export interface LogRecord {
   readonly offset: number
   readonly timestampMs: number
   readonly key: Buffer | null
   readonly value: Buffer | null
   readonly headers: MessageHeaders | undefined
-  /** Why the record must not be read: too many headers, or a batch that cannot be expanded; null for a sound one. */
+  /**
+   * The reason for which the record must not be decoded: too many headers, or a batch that cannot be expanded; null for
+   * a valid record.
+   */
   readonly refused: 'codec_refused' | 'too_large' | null
 }
 
-/** Records of one partition in offset order, committed ones only. */
+/** Committed records of one partition in offset order. */
 export interface FetchedRecords {
   readonly topic: string
   readonly partition: number
   readonly records: readonly LogRecord[]
-  /** Everything below is in `records` or came before, or was a control record or aborted. */
+  /** Everything below this offset is in `records`, came before, was a control record, or was aborted. */
   readonly nextOffset: number
   readonly highWatermark: number
-  /** The end of what no open transaction may change, at most the high watermark; null where the client does not tell. */
+  /**
+   * The last stable offset: no open transaction can change records below it. Null when the client does not expose it.
+   */
   readonly lastStableOffset: number | null
 }
 
-/** Why a partition cannot be read on. */
+/** Reasons for which a partition cannot be read. */
 export type LogFault =
-  /** The log has no such offset: it was truncated, or retention took it. */
+  /** The log does not hold the offset: it was truncated, or retention removed it. */
   | 'offset_out_of_range'
-  /** Another topic has taken the name. */
+  /** The topic was deleted and recreated. */
   | 'topic_recreated'
   /** A checksum is wrong. */
   | 'corrupt'
 
-/** Reads partitions from given offsets on. */
+/** Reads partitions from given offsets. */
 export interface LogReader {
-  /** Begins or moves a partition; what was fetched of it before is dropped. */
+  /** Starts or moves a partition; fetched records of its earlier position are dropped. */
   seek(topic: string, partition: number, offset: number): void
   pause(topic: string, partition: number): void
   resume(topic: string, partition: number): void
@@ -48,7 +54,7 @@ export interface LogReader {
   release(topic: string, partition: number): void
 }
 
-/** A message to append. Its partition is that of its key where none is given. */
+/** A message to append. Without a partition, the key determines it. */
 export interface OutgoingMessage {
   readonly topic: string
   readonly partition: number
@@ -57,7 +63,7 @@ export interface OutgoingMessage {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** An input offset that a commit answers. */
+/** An input offset that a commit covers. */
 export interface InputOffset {
   readonly topic: string
   readonly partition: number
@@ -65,13 +71,13 @@ export interface InputOffset {
   readonly metadata: string | null
 }
 
-/** The output of one assigned partition, until it ends or a commit fails. */
+/** The output of one assigned partition, until the assignment ends or a commit fails. */
 export interface LogWriter {
   /**
-   * Commits messages and offsets together, perhaps along with those of other partitions of this process: at once when
-   * urgent, else after at most some ms of patience.
-   * @throws SluiceError SLUICE_COMMIT_UNKNOWN on any failure: the outcome is unknown, so the caller closes this writer,
-   * opens another one and reads back what was committed. SLUICE_PARTITION_FENCED when another member owns the partition.
+   * Commits messages and offsets together, possibly with those of other partitions of this process: at once when
+   * urgent, else after a linger of a few ms at most. @throws SluiceError SLUICE_COMMIT_UNKNOWN on any failure: the
+   * outcome is unknown, so the caller closes this writer, opens another one and reads the committed offsets.
+   * SLUICE_PARTITION_FENCED when another member owns the partition.
    */
   commit(
     messages: readonly OutgoingMessage[],
@@ -81,17 +87,20 @@ export interface LogWriter {
   close(): Promise<void>
 }
 
-/** The commit of a group for one partition of a topic. */
+/** A group's committed offset for one partition of a topic. */
 export interface CommittedOffset {
   readonly offset: number
   readonly metadata: string | null
 }
 
-/** Calls to whoever holds the membership of a group. */
+/** Callbacks of a group member. */
 export interface GroupHandlers {
-  /** The partitions of this member from now on; those of an earlier assignment are revoked by then. */
+  /** The new partitions of this member; those of an earlier assignment are already revoked. */
   readonly onAssigned: (partitions: readonly number[]) => Promise<void>
-  /** Partitions are about to go to others, or are gone already: end their work. The group waits a bounded time for it. */
+  /**
+   * Partitions are about to move to other members, or have already moved: stop their work. The group waits for a
+   * bounded time.
+   */
   readonly onRevoked: () => Promise<void>
 }
 
@@ -99,15 +108,15 @@ export interface GroupHandlers {
 export interface Group {
   /** Never rejects; resolves with the error that ended the membership for good. */
   readonly failed: Promise<Error>
-  /** Joins, and resolves after the first assignment was handed over. */
+  /** Joins, and resolves after the first assignment was passed on. */
   join(handlers: GroupHandlers): Promise<void>
-  /** The offset of a partition as committed, once no open transaction may still change it; null for none. */
+  /** The committed offset of a partition, once no open transaction can change it; null for none. */
   readCommitted(topic: string, partition: number): Promise<CommittedOffset | null>
-  /** Leaves at once, so that others need not wait for the session to end. */
+  /** Leaves at once, so that others need not wait for the session to expire. */
   leave(): Promise<void>
 }
 
-/** A stretch of a partition: from `from` up to but without `to`. */
+/** A range of a partition: from `from` up to, but not including, `to`. */
 export interface LogRange {
   readonly topic: string
   readonly partition: number
@@ -120,17 +129,18 @@ export interface LogClient {
   readonly reader: LogReader
   readonly group: Group
   /**
-   * Opens the output of a partition that is assigned; when this returns, no earlier owner of the partition can commit any
-   * more, and no transaction of theirs is open.
+   * Opens the output of an assigned partition. When it resolves, no earlier owner of the partition can commit, and none
+   * of their transactions is open.
    */
   openWriter(partition: number): Promise<LogWriter>
   /** The last committed record of a partition, once no transaction is open there; null when it holds none. */
   readLast(topic: string, partition: number): Promise<LogRecord | null>
   /**
-   * Hands over the committed records of a stretch in offset order, one call at a time, and resolves once everything below its
-   * end was handed over; waits for transactions that are open there. No call runs any more when it rejects.
-   * @throws the reason of the signal, the error of `onRecords`, or SluiceError: SLUICE_PARTITION_OFFSET_OUT_OF_RANGE,
-   * SLUICE_LOG_CORRUPT, SLUICE_ACCESS_DENIED, SLUICE_TLS_FAILED, SLUICE_BROKER_UNAVAILABLE
+   * Passes on the committed records of a range in offset order, one call at a time, and resolves once everything below
+   * the end was passed on. Waits for transactions that are open in the range. No call is running any more when it
+   * rejects. @throws the signal's reason, the error of `onRecords`, or SluiceError:
+   * SLUICE_PARTITION_OFFSET_OUT_OF_RANGE, SLUICE_LOG_CORRUPT, SLUICE_ACCESS_DENIED, SLUICE_TLS_FAILED,
+   * SLUICE_BROKER_UNAVAILABLE
    */
   readRange(
     range: LogRange,
@@ -140,7 +150,7 @@ export interface LogClient {
   close(): Promise<void>
 }
 
-/** How a client of the log is opened. */
+/** Options of a log client. */
 export interface LogClientOptions {
   readonly connection: KafkaConnection
   readonly log: Logger
@@ -148,12 +158,12 @@ export interface LogClientOptions {
   /** The input topics. Partition p of each goes to the same member of the group. */
   readonly topics: readonly string[]
   readonly sessionTimeoutMs: number
-  /** Name of this member that stays when it restarts (static membership); null for a new member with each start. */
+  /** Static group member id, which survives restarts; null for a dynamic member. */
   readonly instanceId: string | null
-  /** Beginning of the transactional ids of this group's members. */
+  /** Prefix of the transactional ids of this group's members. */
   readonly transactionalIdPrefix: string
-  /** Called with records as they come; never waits. */
+  /** Called with records as they arrive; never waits. */
   readonly onRecords: (fetched: FetchedRecords) => void
-  /** Called once for a partition that cannot be read on; it is not read any more. */
+  /** Called once for a partition that cannot be read, which is then abandoned. */
   readonly onFault: (topic: string, partition: number, fault: LogFault, error: SluiceError) => void
 }

@@ -1,10 +1,10 @@
-// Where the log of a topic begins and ends, and how far a group has come, as the broker says.
+// Reads the ends of a topic's log and a group's committed offsets from the broker.
 
 import type { Admin } from 'kafkajs'
 import { SluiceError } from '../../core/errors.ts'
 import { waitForLeader } from './wait-for-leader.ts'
 
-/** Offsets that a partition holds: from `low` up to but without `high`. */
+/** Offsets that a partition holds: from `low` up to, but not including, `high`. */
 export interface LogEnds {
   readonly low: number
   readonly high: number
@@ -39,7 +39,7 @@ export async function readLogEnds(
   )
 }
 
-/** Ends of one partition; 0 and 0 where the topic has no such partition. */
+/** Ends of one partition; 0 and 0 when the topic has no such partition. */
 export async function readPartitionEnds(
   admin: Admin,
   topic: string,
@@ -48,19 +48,22 @@ export async function readPartitionEnds(
   return (await readLogEnds(admin, topic)).get(partition) ?? { low: 0, high: 0 }
 }
 
-/** What a partition holds, and where its records of a time begin. */
+/** The ends of a partition, and the offset at a time. */
 export interface LogSince extends LogEnds {
-  /** Of the first record of that time or later, `high` where there is none; null when the broker does not say. */
+  /**
+   * Offset of the first record of that time or later, `high` when there is none; null when the broker does not report
+   * it.
+   */
   readonly since: number | null
 }
 
-/** The same, and where records of `sinceMs` begin. */
+/** The ends of every partition, with its first offset at or after `sinceMs`. */
 export async function readLogSince(
   admin: Admin,
   topic: string,
   sinceMs: number,
 ): Promise<ReadonlyMap<number, LogSince>> {
-  // The ends last, so that none lies before its beginning.
+  // The ends are read last, so that none lies before the start.
   const starts = await waitForLeader(() =>
     admin.fetchTopicOffsetsByTimestamp(topic, Math.max(0, sinceMs)),
   )

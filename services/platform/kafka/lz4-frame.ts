@@ -1,6 +1,5 @@
-// LZ4 frames, read in two passes: the first only measures, the second copies into memory of that size.
-//
-// Check sums are skipped: the broker has checked the batch's own.
+// Decodes LZ4 frames in two passes: the first only measures, the second copies into memory of that size. Check sums are
+// skipped, since the broker has checked that of the batch.
 
 const MAGIC = 0x184d2204
 const VERSION_MASK = 0xc0
@@ -25,7 +24,7 @@ export function decompressLz4(bytes: Buffer, expandedBytesMax: number): Buffer {
   return expanded
 }
 
-/** Reads frames into `target`, or without one only counts the bytes they expand to. */
+/** Reads frames into `target`, or without one only counts their expanded bytes. */
 class FrameReader {
   readonly #bytes: Buffer
   readonly #target: Buffer | null
@@ -49,8 +48,8 @@ class FrameReader {
     const flags = this.#take(1)
     if ((flags & VERSION_MASK) !== VERSION) throw new Error('The LZ4 version is unknown.')
     if ((flags & FLAG_DICTIONARY) !== 0) throw new Error('An LZ4 dictionary would be needed.')
-    // Block size and header check sum, perhaps with the content size between them. Neither size is
-    // believed: the blocks themselves are measured.
+    // Block size and header check sum, possibly with the content size between them. Neither size is trusted: the blocks
+    // themselves are measured.
     this.#skip((flags & FLAG_CONTENT_SIZE) === 0 ? 2 : 10)
     const frameStart = this.#written
     for (;;) {
@@ -66,7 +65,7 @@ class FrameReader {
     if ((flags & FLAG_CONTENT_CHECKSUM) !== 0) this.#skip(CHECKSUM_BYTES)
   }
 
-  /** Sequences of literals and a match; the last one has literals only. */
+  /** Reads sequences of literals and a match; the last one has literals only. */
   #readBlock(end: number, frameStart: number): void {
     while (this.#position < end) {
       const token = this.#take(1)
@@ -93,7 +92,7 @@ class FrameReader {
     this.#grow(count)
     const target = this.#target
     if (target === null) return
-    // Byte by byte, since a match may overlap what it writes: that is how runs are coded.
+    // Byte by byte, since a match may overlap its own output: that is how runs are encoded.
     for (let index = start; index < start + count; index += 1) {
       target[index] = target[index - offset] ?? 0
     }

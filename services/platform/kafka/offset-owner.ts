@@ -1,9 +1,9 @@
-// The owner of a committed offset: the transactional id that committed it, in front of the offset's own metadata. A later
-// owner of the partition reads it there, and ends the transaction that a dead one has left open.
+// The owner of a committed offset: the transactional id that committed it, in front of the offset's metadata. A later
+// owner of the partition reads it, and ends the transaction that a dead one has left open.
 
 import assert from 'node:assert/strict'
 
-/** A broker stores so much with one offset by default (`offset.metadata.max.bytes`). */
+/** The broker's default limit for the metadata of one offset (`offset.metadata.max.bytes`). */
 const METADATA_BYTES_MAX = 4_096
 /** `@`, length of the owner in UTF-16 units, `:`, owner; then `;` and the metadata, unless that is null. */
 const START = /^@(0|[1-9][0-9]{0,3}):/
@@ -20,7 +20,9 @@ export function withOwner(transactionalId: string, metadata: string | null): str
   return text
 }
 
-/** Owner and metadata of a committed offset. Text without an owner was written by another client: it is all metadata. */
+/**
+ * Owner and metadata of a committed offset. Text without an owner was written by another client, and is all metadata.
+ */
 export function splitOwner(text: string | null): {
   readonly owner: string | null
   readonly metadata: string | null

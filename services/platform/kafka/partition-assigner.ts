@@ -1,5 +1,5 @@
-// Assigns partitions: partition p of transactions and partition p of labels always go to the same member. kafkajs'
-// own assigner deals out topics separately, which would tear a card's labels from its transactions.
+// Assigns partitions: partition p of transactions and partition p of labels always go to the same member. kafkajs' own
+// assigner distributes topics separately, which would separate a card's labels from its transactions.
 
 import {
   AssignerProtocol,
@@ -12,7 +12,7 @@ import { SluiceError } from '../../core/errors.ts'
 const NAME = 'sluice-partitions'
 const VERSION = 1
 
-/** Members in the order of their ids take partitions in turn. */
+/** Assigns partitions to members in turn, in the order of the members' ids. */
 export function partitionAssigner(topics: readonly string[]): PartitionAssigner {
   return ({ cluster }) => ({
     name: NAME,
@@ -51,7 +51,7 @@ export function partitionAssigner(topics: readonly string[]): PartitionAssigner 
   })
 }
 
-/** @throws SluiceError SLUICE_TOPICS_INVALID when a member subscribes to other topics: it would drop what it is given. */
+/** @throws SluiceError SLUICE_TOPICS_INVALID when a member subscribes to other topics: it would drop its assignment. */
 function refuseOtherStreams(topics: readonly string[], members: readonly GroupMember[]): void {
   for (const { memberId, memberMetadata } of members) {
     const subscribed = AssignerProtocol.MemberMetadata.decode(memberMetadata)?.topics ?? []
@@ -60,7 +60,7 @@ function refuseOtherStreams(topics: readonly string[], members: readonly GroupMe
   }
 }
 
-/** Why a member must not share a group with us; null when it subscribes to our topics. */
+/** The reason for which a member must not share our group; null when it subscribes to our topics. */
 export function otherStream(
   topics: readonly string[],
   memberId: string,
@@ -74,7 +74,7 @@ export function otherStream(
   )
 }
 
-/** Gives one partition of each topic to the only member: for reading one partition's log beside the group. */
+/** Assigns one partition of each topic to the only member, to read one partition's log outside the group. */
 export function singlePartitionAssigner(
   topics: readonly string[],
   partition: number,

@@ -1,4 +1,4 @@
-// Reads one partition's log beside the group: both topics of one partition, from given offsets up to given ones.
+// Reads the log of one partition outside the consumer group: ranges of both topics.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs'
@@ -6,25 +6,25 @@ import { coordinatorRefusal } from './coordinator-refusal.ts'
 import type { LogRange } from './log-client.ts'
 import { singlePartitionAssigner } from './partition-assigner.ts'
 
-/** How often the group is told that its reader lives while its messages are worked on, or wait for another reader. */
+/** Interval of heartbeats while messages are processed or wait for another reader. */
 const HEARTBEAT_INTERVAL_MS = 3_000
 
-/** How long one that is given up while it joins its group is waited for. */
+/** Longest wait for a reader that is abandoned while it joins its group. */
 const JOIN_MS_MAX = 2_000
 
-/** A stretch of one topic, of the partition that is read. */
+/** A range of one topic, in the partition that is read. */
 export type LogStretch = Omit<LogRange, 'partition'>
 
 interface LogReader {
-  /** Group of its own, which is deleted afterwards. */
+  /** Name of the reader's own group, which is deleted afterwards. */
   readonly groupId: string
   readonly partition: number
   readonly stretches: readonly LogStretch[]
 }
 
 /**
- * Calls `onMessages` with the messages of the stretches in offset order within each topic, one call at a time,
- * and resolves after the last. The group of its own that this needs is deleted afterwards. Rejects when aborted.
+ * Calls `onMessages` with the messages of the ranges in offset order within each topic, one call at a time, and
+ * resolves after the last. Its own consumer group is deleted afterwards. Rejects when aborted.
  */
 export async function readPartitionLog(
   kafka: Kafka,
@@ -73,7 +73,7 @@ export async function readPartitionLog(
               await payload.heartbeat()
             } catch (error) {
               reject(error instanceof Error ? error : new Error(String(error)))
-              // Thrown on, it would end the consumer without a word to the group, which then waits for it.
+              // Rethrown, it would end the consumer without telling the group, which would then wait for it.
               wanted.clear()
             }
           },
@@ -83,11 +83,11 @@ export async function readPartitionLog(
             consumer.seek({ topic, partition, offset: String(from) })
           }
         })
-        // Also when the consumer has crashed by then, and there is nothing to seek in.
+        // Also reached when the consumer has crashed by then and cannot seek.
         .catch(reject)
     })
   } finally {
-    // One that leaves while it joins stays a member that the group waits for.
+    // A consumer that leaves while it joins stays a member that the group waits for.
     await Promise.race([joined, sleepMs(JOIN_MS_MAX, undefined, { ref: false })])
     await consumer.disconnect()
     const admin = kafka.admin()
@@ -111,10 +111,10 @@ function openConsumer(
   })
 }
 
-/** Heartbeats while the work goes on. */
+/** Sends heartbeats while the work runs. */
 async function beating(payload: EachBatchPayload, work: () => Promise<void>): Promise<void> {
   const timer = setInterval(() => {
-    // The heartbeat after the work says what is wrong.
+    // The heartbeat after the work reports the error.
     void payload.heartbeat().catch(() => undefined)
   }, HEARTBEAT_INTERVAL_MS)
   try {

@@ -1,6 +1,6 @@
-// The output side of one partition: everything one micro-batch says, and the input offsets it answers, in one Kafka
-// transaction. The transactional id belongs to the partition, since kafkajs sends no group generation with
-// offsets: a later owner of the partition fences an earlier one by initialising the same id.
+// The output of one partition: the messages of one micro-batch and its input offsets, in one Kafka transaction. Each
+// partition has its own transactional id, since kafkajs sends no group generation with offsets: a later owner of the
+// partition fences an earlier one by initialising the id.
 
 import type { Kafka, Producer, TopicMessages, Transaction } from 'kafkajs'
 import { SluiceError } from '../../core/errors.ts'
@@ -16,8 +16,8 @@ const RETRY = { initialRetryTime: 5, multiplier: 1.5, maxRetryTime: 250, retries
 
 export interface PartitionTransactions {
   /**
-   * Commits messages and offsets together. @throws SluiceError SLUICE_COMMIT_UNKNOWN on any failure: the outcome
-   * is unknown, so the caller must throw this object away, open a new one and read back what was committed.
+   * Commits messages and offsets together. @throws SluiceError SLUICE_COMMIT_UNKNOWN on any failure: the outcome is
+   * unknown, so the caller must discard this object, open a new one and read the committed offsets.
    */
   commit(messages: readonly TopicMessages[], offsets: readonly InputOffset[]): Promise<void>
   close(): Promise<void>
@@ -27,11 +27,11 @@ export interface PartitionTransactionsOptions {
   readonly kafka: Kafka
   readonly transactionalId: string
   readonly groupId: string
-  /** The broker ends a transaction that is open for longer, ms. */
+  /** The broker aborts a transaction that is open for longer, ms. */
   readonly timeoutMs?: number
 }
 
-/** Opens the producer; when this returns, earlier owners are fenced and their open transaction is ended. */
+/** Opens the producer. When it resolves, earlier owners are fenced and their open transaction has ended. */
 export async function openPartitionTransactions(
   options: PartitionTransactionsOptions,
 ): Promise<PartitionTransactions> {
@@ -46,7 +46,7 @@ export async function openPartitionTransactions(
     retry: RETRY,
   })
   await producer.connect()
-  // Connecting fences nobody: kafkajs initialises the transactional id when the first transaction begins.
+  // Connecting does not fence: kafkajs initialises the transactional id when the first transaction begins.
   let begun: Transaction | null = await beginOrDisconnect(options.kafka, producer)
   return {
     async commit(messages, offsets) {

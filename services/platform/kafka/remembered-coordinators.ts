@@ -1,16 +1,18 @@
-// Who coordinates a transactional id and its group, remembered for a moment. kafkajs asks the brokers anew before each step of
-// a transaction: four of the nine requests of a commit, one after the other. It has no setting for that, so the method of its
-// clusters that asks is wrapped (docs/adr/0031); a kafkajs without that method is left as it is.
+// Caches the coordinators of a transactional id and its group for a moment. kafkajs asks the brokers again before each
+// step of a transaction: four of the nine requests of a commit, one after the other. It has no setting for that, so the
+// look-up method of its clusters is wrapped (docs/adr/0031); a kafkajs without that method is left alone.
 
 import { createRequire } from 'node:module'
 
-/** Shorter than any series of attempts, so that a series finds a coordinator which has moved. A single attempt may not. */
+/**
+ * Shorter than any series of retries, so that a series finds a coordinator that has moved. A single attempt may not.
+ */
 const REMEMBERED_MS = 250
-/** What kafkajs calls a coordinator of transactions; only clusters of transactional producers look for one. */
+/** The coordinator type of transactions in kafkajs; only clusters of transactional producers look one up. */
 const TRANSACTION = 1
 
 interface Wanted {
-  /** Of a group, or a transactional id. */
+  /** A group or a transactional id. */
   readonly groupId: string
   readonly coordinatorType?: number
 }
@@ -19,10 +21,10 @@ interface Broker {
   readonly nodeId: string | number
 }
 
-/** What of a cluster of kafkajs is looked at: each producer and each consumer has one. */
+/** The part of a kafkajs cluster that is used; each producer and each consumer has one. */
 export interface CoordinatingCluster {
   findGroupCoordinator(wanted: Wanted): Promise<Broker>
-  /** One that is known, connected where it is not. */
+  /** A known broker, which is connected if necessary. */
   findBroker(of: { readonly nodeId: Broker['nodeId'] }): Promise<Broker>
 }
 
@@ -31,7 +33,10 @@ interface Remembered {
   readonly untilMs: number
 }
 
-/** Wraps the method for all clusters of this class. Consumers, which look only after a failure, are left alone. */
+/**
+ * Wraps the method for all clusters of this class. Consumers, which look up a coordinator only after a failure, are
+ * left alone.
+ */
 export function rememberIn(prototype: CoordinatingCluster, nowMs: () => number): void {
   // eslint-disable-next-line @typescript-eslint/unbound-method -- bound by each call below
   const { findGroupCoordinator } = prototype
@@ -50,7 +55,8 @@ export function rememberIn(prototype: CoordinatingCluster, nowMs: () => number):
       try {
         return await this.findBroker({ nodeId: remembered.nodeId })
       } catch {
-        // It is away, or no broker any more. Nothing was said to it yet, so the brokers are asked as if for the first time.
+        // It is away, or no longer a broker. It has received no request yet, so the brokers are asked as at the first
+        // time.
       }
     }
     known.delete(key)
@@ -62,7 +68,7 @@ export function rememberIn(prototype: CoordinatingCluster, nowMs: () => number):
 
 let isDone = false
 
-/** Does that for all clients of this process, once. */
+/** Wraps the clusters of all clients of this process, once. */
 export function rememberCoordinators(): void {
   if (isDone) return
   isDone = true

@@ -1,14 +1,14 @@
-// Timers of kafkajs' queues of requests. After each answer kafkajs sets a timer for the end of a throttling, even when
-// the broker throttles nobody: its delay is then negative, which Node 24 warns of on standard error, and it fires and
-// is set again every millisecond for as long as the connection lives. Here a queue has a timer only while requests
-// wait in it. A kafkajs without that method is left as it is.
+// Fixes the timers of kafkajs' request queues. After each answer kafkajs sets a timer for the end of throttling, even
+// when the broker does not throttle. Its delay is then negative, which Node 24 warns about on standard error, and it
+// fires and is set again every millisecond while the connection lives. With this fix a queue has a timer only while
+// requests wait in it. A kafkajs without that method is left alone.
 
 import { createRequire } from 'node:module'
 
-/** How often a queue looks whether a request can go, where no throttling says when. */
+/** Interval at which a queue checks whether a request can be sent, when the broker does not throttle. */
 const POLL_MS = 10
 
-/** The part of a queue of kafkajs that sets the timer. */
+/** The part of a kafkajs request queue that sets the timer. */
 export interface RequestQueue {
   readonly pending: readonly unknown[]
   /** Milliseconds since 1970; -1 when the broker has never throttled. */
@@ -18,7 +18,7 @@ export interface RequestQueue {
   scheduleCheckPendingRequests(): void
 }
 
-/** Replaces the method in all queues of this class. An answer and a new request both call it again. */
+/** Replaces the method in all queues of this class. Every answer and every new request calls it again. */
 export function scheduleIn(prototype: RequestQueue): void {
   prototype.scheduleCheckPendingRequests = function () {
     if (this.pending.length === 0 || isSet(this.throttleCheckTimeoutId)) return
@@ -39,7 +39,7 @@ function isSet(timer: NodeJS.Timeout | null | undefined): boolean {
 
 let isDone = false
 
-/** Does that for all clients of this process, once. */
+/** Fixes the queues of all clients of this process, once. */
 export function waitOnlyWhenPending(): void {
   if (isDone) return
   isDone = true

@@ -1,29 +1,29 @@
-// Where a service that keeps state of its own goes on after a stop: it reads back as far as its state reaches, and is
-// told which messages it had answered already, which only rebuild the state.
+// Resumes a service with its own state after a stop: it reads back as far as its state reaches, and messages that it
+// had processed before only rebuild the state.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import kafkajs, { type Admin } from 'kafkajs'
 import { placeKey } from './committed-reader.ts'
 import { readLogSince } from './log-ends.ts'
 
-/** A group's coordinator may be on its way from one broker to another, or be loading at a start. */
+/** A group's coordinator may be moving between brokers, or loading at a start. */
 const COORDINATOR_ATTEMPTS_MAX = 100
 const COORDINATOR_POLL_MS = 100
 
 export interface ResumePlan {
   /** First offset to read, by `topic/partition`. */
   readonly startAt: ReadonlyMap<string, number>
-  /** First offset that was not answered. */
+  /** First offset that was not processed. */
   readonly committed: ReadonlyMap<string, number>
-  /** Ends of the partitions when this was asked. */
+  /** Ends of the partitions when the plan was made. */
   readonly ends: ReadonlyMap<string, number>
-  /** What stood beside the committed offsets. */
+  /** Metadata of the committed offsets. */
   readonly metadata: readonly string[]
 }
 
 /**
- * Reads the ends and the group's offsets. A group without offsets begins with the first message that is kept; one with
- * offsets reads back to records of `sinceMs`, and never leaves out what was not answered.
+ * Reads the ends and the group's offsets. A group without offsets begins with the first retained message; one with
+ * offsets reads back to records of `sinceMs`, and never skips an unprocessed message.
  */
 export async function planResume(
   admin: Admin,
@@ -72,7 +72,7 @@ async function fetchOffsets(
   }
 }
 
-/** Follows how far the reading of a plan has come. */
+/** Tracks the progress of reading a plan. */
 export class ResumeProgress {
   readonly #plan: ResumePlan
   readonly #waiting: Set<string>
@@ -86,7 +86,7 @@ export class ResumeProgress {
     )
   }
 
-  /** True once everything that was there at the start has been read: then the state is complete. */
+  /** True once everything that existed at the start has been read: then the state is complete. */
   get isCaughtUp(): boolean {
     return this.#waiting.size === 0
   }
@@ -104,13 +104,13 @@ export class ResumeProgress {
     if (next >= (this.#plan.ends.get(place) ?? 0)) this.#waiting.delete(place)
   }
 
-  /** True for a message that was answered before the start. */
+  /** True for a message that was processed before the start. */
   isAnswered(topic: string, partition: number, offset: number): boolean {
     return offset < (this.#plan.committed.get(placeKey(topic, partition)) ?? 0)
   }
 }
 
-/** A plan for who answers nothing: records from `sinceMs` on, or all of a topic that is in `whole`. */
+/** A plan for a reader without committed offsets: records from `sinceMs` on, or all of a topic that is in `whole`. */
 export async function planSince(
   admin: Admin,
   topics: readonly string[],

@@ -1,18 +1,18 @@
-// Answers of brokers that only ask for patience, where kafkajs takes them for final.
+// Repeats requests after passing errors that kafkajs treats as final.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import kafkajs from 'kafkajs'
 
-/** What is asked for again, how often and after which time. */
+/** The errors to retry, the number of attempts, and the delays. */
 export interface Patience {
   /** Types of errors, as kafkajs names them. */
   readonly passing: ReadonlySet<string>
   readonly attemptsMax: number
-  /** Wait after this attempt, the first being 1. */
+  /** Delay after this attempt; the first attempt is 1. */
   readonly waitMs: (attempt: number) => number
 }
 
-/** What `ask` gives, once the answer is no passing one. @throws as `ask`, at the last with a passing answer */
+/** Calls `ask` until it succeeds. @throws any other error of `ask`, or its passing error after the last attempt */
 export async function retry<Answer>(
   { passing, attemptsMax, waitMs }: Patience,
   ask: () => Promise<Answer>,

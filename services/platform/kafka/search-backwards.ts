@@ -1,10 +1,10 @@
-// The last record of a partition is found from its end backwards: most often it is near.
+// Finds the last record of a partition, searching backwards from its end, since it is usually near.
 
-/** A record and the end of its transaction, twice; more only where transactions were aborted. */
+/** A record and its transaction's marker, twice; more are needed only after aborted transactions. */
 const STEP_FIRST = 4
 const STEP_FACTOR = 8
 
-/** Asks for the last record of ever longer stretches before `high`; null when there is none from `low` on. */
+/** Calls the search with ever longer ranges before `high`; null when there is no record from `low` on. */
 export async function searchBackwards<Found>(
   { low, high }: { readonly low: number; readonly high: number },
   lastBetween: (from: number, to: number) => Promise<Found | null>,

@@ -1,7 +1,6 @@
-// Snappy as Kafka's clients write it: the Java client wraps blocks in a small container (from the
-// snappy-java library), librdkafka and others write one raw block.
-//
-// Every block begins with its length once expanded, so the limit is checked before anything is expanded.
+// Decodes Snappy as Kafka's clients write it: the Java client wraps blocks in a small container (from the snappy-java
+// library), librdkafka and others write one raw block. Every block begins with its expanded length, so the limit is
+// checked before anything is expanded.
 
 import snappy from 'snappyjs'
 

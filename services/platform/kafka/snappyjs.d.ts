@@ -1,4 +1,4 @@
-// snappyjs comes without types; this is the part that is used.
+// Types of the used part of snappyjs, which has none.
 
 declare module 'snappyjs' {
   interface Snappy {

@@ -1,4 +1,4 @@
-// The topics: names, partitions, how long they keep what. infra/ and the tests create them from this list.
+// The topics: names, partitions and retention. infra/ and the tests create them from this list.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import kafkajs, { type Admin, type ITopicConfig } from 'kafkajs'
@@ -24,13 +24,15 @@ export type Topic = (typeof TOPICS)[number]
 export const PARTITION_COUNT_DEFAULT = 4
 
 const DAY_MS = 86_400_000
-/** The broker refuses messages whose time is further ahead of its clock: a later one would end all windows and leases. */
+/**
+ * The broker refuses messages whose time is further ahead of its clock: such a time would end all windows and leases.
+ */
 export const MESSAGE_AHEAD_MS_MAX = 3_600_000
 /** The longest reach of a feature is 37 days; inputs are kept longer so that state can be rebuilt from them. */
 const INPUT_RETENTION_MS = 60 * DAY_MS
 const LEADERS_MS_MAX = 15_000
 const LEADERS_POLL_MS = 20
-/** From here on a broker may be lost while two keep what is written. */
+/** With this many replicas a broker may fail while two still hold every message. */
 const SAFE_REPLICAS_MIN = 3
 const IN_SYNC_MIN = 2
 const BLOCK_BYTES_MAX = 16 * 1024 * 1024
@@ -51,7 +53,7 @@ const CONFIG: Readonly<Record<Topic, Readonly<Record<string, string>>>> = {
   leases: { 'cleanup.policy': 'compact' },
   'alerts-resent': { 'retention.ms': String(INPUT_RETENTION_MS) },
   receipts: { 'retention.ms': String(INPUT_RETENTION_MS) },
-  // The newest word on a transaction, as long as labels are kept.
+  // Holds the newest disposition of a transaction, for as long as labels are kept.
   dispositions: { 'cleanup.policy': 'compact,delete', 'retention.ms': String(INPUT_RETENTION_MS) },
   control: { 'cleanup.policy': 'compact' },
   'dead-letters': { 'retention.ms': String(INPUT_RETENTION_MS) },
@@ -63,7 +65,7 @@ export function topicName(prefix: string, topic: Topic): string {
   return `${prefix}${topic}`
 }
 
-/** Creates the topics that are missing; existing ones are left as they are. */
+/** Creates missing topics; existing ones are left alone. */
 export async function createTopics(
   admin: Admin,
   prefix: string,
@@ -74,7 +76,7 @@ export async function createTopics(
   if (missing.length === 0) return
   const topics = missing.map((topic): ITopicConfig => ({
     topic: topicName(prefix, topic),
-    // Operators' messages are few and must be in one order.
+    // Operators' messages are few and need one order.
     numPartitions: topic === 'control' ? 1 : options.partitionCount,
     replicationFactor: options.replicationFactor,
     configEntries: Object.entries({
@@ -86,8 +88,8 @@ export async function createTopics(
 }
 
 /**
- * A commit that counts is on two disks at least, and no broker without it becomes the leader. With two replicas a
- * minimum of two would stop the stream whenever one broker restarts, so there the broker's own minimum stays.
+ * A committed message is on at least two disks, and no broker without it becomes the leader. With two replicas a
+ * minimum of two would stop the stream whenever one broker restarts, so the broker's own minimum stays.
  */
 function durableConfig(replicationFactor: number): Readonly<Record<string, string>> {
   const isSafe = replicationFactor >= SAFE_REPLICAS_MIN
@@ -97,17 +99,17 @@ function durableConfig(replicationFactor: number): Readonly<Record<string, strin
   }
 }
 
-/** What keeps the messages of a topic when a broker is lost. */
+/** The settings that keep the messages of a topic when a broker fails. */
 export interface TopicDurability {
   readonly topic: string
   readonly replicas: number
-  /** NaN when it is not told. */
+  /** NaN when the broker does not report it. */
   readonly inSyncMin: number
-  /** Null when it is not told. */
+  /** Null when the broker does not report it. */
   readonly isUnclean: boolean | null
 }
 
-/** Reads it for topics that exist. A user without the right to describe configurations is refused by the broker. */
+/** Reads the settings of existing topics. The broker refuses a user without the right to describe configurations. */
 export async function readDurability(
   admin: Admin,
   names: readonly string[],
@@ -131,7 +133,10 @@ export async function readDurability(
   })
 }
 
-/** What may lose committed messages, in words; null when nothing may, or the topic has too few replicas for any of it. */
+/**
+ * The setting that may lose committed messages, in words; null when none does, or when the topic has too few replicas
+ * for a safe setting.
+ */
 export function durabilityFault(topic: TopicDurability): string | null {
   const { replicas, inSyncMin, isUnclean } = topic
   if (isUnclean === true)
@@ -143,7 +148,7 @@ export function durabilityFault(topic: TopicDurability): string | null {
   return null
 }
 
-/** Creates topics, and waits until each partition has a leader that acts as one. */
+/** Creates topics, and waits until each partition has a leader that answers. */
 export async function makeTopics(admin: Admin, topics: ITopicConfig[]): Promise<void> {
   // kafkajs' own waiting throws when the broker does not know the new topic yet.
   await admin.createTopics({ topics, waitForLeaders: false }).catch((error: unknown) => {
@@ -161,7 +166,7 @@ async function leadersElected(admin: Admin, names: string[]): Promise<void> {
     try {
       const { topics } = await admin.fetchTopicMetadata({ topics: names })
       if (topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0))) {
-        // A broker may be named leader a moment before it acts as one: then this is refused.
+        // A broker may be named leader a moment before it acts as one, and then refuses this.
         await Promise.all(names.map((name) => admin.fetchTopicOffsets(name)))
         return
       }
@@ -180,7 +185,7 @@ async function leadersElected(admin: Admin, names: string[]): Promise<void> {
   }
 }
 
-/** Partition count of each topic of the prefix that exists. */
+/** Partition count of each existing topic of the prefix. */
 export async function partitionCountsOf(
   admin: Admin,
   prefix: string,
@@ -205,8 +210,8 @@ export async function deleteTopics(admin: Admin, prefix: string): Promise<void> 
 }
 
 /**
- * Partition count of the input topics, of which the caller needs those given.
- * @throws SluiceError SLUICE_TOPICS_INVALID when a topic is missing, or the topics that go together differ.
+ * Partition count of the input topics; `needed` topics must exist. @throws SluiceError SLUICE_TOPICS_INVALID when a
+ * topic is missing, or when topics that go together have different counts.
  */
 export async function readPartitionCount(
   admin: Admin,

@@ -8,7 +8,7 @@ const NO_LEADER_YET: Patience = {
   waitMs: () => 50,
 }
 
-/** What `ask` gives, once the topic has leaders: kafkajs takes it for final that there is none yet. @throws as `ask` */
+/** Calls `ask` until the topic has leaders; kafkajs treats their absence as final. @throws as `ask` */
 export function waitForLeader<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
   return retry(NO_LEADER_YET, ask)
 }

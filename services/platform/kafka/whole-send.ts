@@ -1,8 +1,7 @@
-// Sends by kafkajs of which every partition is known to have been written.
-//
-// kafkajs 2.2.4 remembers which brokers have answered a send. When a leader goes away in the middle of one, and its partition
-// moves to a broker that has answered already, kafkajs leaves that partition out and reports success. Its report names the
-// partitions that were written, so that those left out can be seen and sent again; no sequence number was used for them.
+// Sends by kafkajs and checks that every partition was written. kafkajs 2.2.4 remembers which brokers have answered a
+// send. When a leader fails in the middle of one, and its partition moves to a broker that has already answered,
+// kafkajs leaves that partition out and reports success. Its report lists the written partitions, so that the others
+// can be sent again; no sequence number was used for them.
 
 import assert from 'node:assert/strict'
 import kafkajs, {
@@ -18,7 +17,7 @@ const ATTEMPTS_MAX = 5
 
 const partitions = new WeakMap<Message, number>()
 
-/** Java's partitioner, which remembers where it puts a message: for producers that `sendWhole` sends by. */
+/** Java's partitioner, which remembers the partition of each message: for producers that `sendWhole` uses. */
 export const rememberingPartitioner: ICustomPartitioner = () => {
   const partitionOf = kafkajs.Partitioners.DefaultPartitioner()
   return (args) => {
@@ -29,8 +28,8 @@ export const rememberingPartitioner: ICustomPartitioner = () => {
 }
 
 /**
- * Sends to all partitions, and gives what the brokers have answered for each. The producer has the partitioner above.
- * @throws SluiceError SLUICE_BROKER_UNAVAILABLE when partitions are left out again and again; whatever kafkajs throws
+ * Sends to all partitions, and returns the brokers' answers. The producer must use the partitioner above. @throws
+ * SluiceError SLUICE_BROKER_UNAVAILABLE when partitions are left out again and again; errors of kafkajs
  */
 export async function sendWhole(
   sender: Pick<Sender, 'sendBatch'>,
@@ -47,7 +46,7 @@ export async function sendWhole(
   return written
 }
 
-/** The messages of partitions for which there is no answer. */
+/** The messages of partitions without an answer. */
 function without(
   batch: readonly TopicMessages[],
   answers: readonly RecordMetadata[],

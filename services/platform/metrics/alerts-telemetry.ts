@@ -24,7 +24,7 @@ import { createProcessMetrics, type MetricDefinition, type MetricMaker } from '.
 export interface AlertsTelemetry {
   readonly registry: Registry
   readonly definitions: readonly MetricDefinition[]
-  /** Whether the subscriber follows the topic now, for readiness. */
+  /** True while the subscriber follows the topic, for readiness. */
   readonly isFollowing: boolean
   /** `visibleAfterMs`: from the time stamp of the transaction's record to the alert's receipt here. */
   alertSeen(action: AlertAction, visibleAfterMs: number): void
@@ -61,7 +61,7 @@ export function createAlertsTelemetry(): AlertsTelemetry {
     },
     alertSeen(action, visibleAfterMs) {
       seen.inc({ action })
-      // Clocks of two machines may differ by more than the latency; that is no negative wait.
+      // The clocks of two machines may differ by more than the latency; a wait is never negative.
       visible.observe(Math.max(0, visibleAfterMs) / 1_000)
     },
     alertNotRead(reason) {
@@ -140,7 +140,7 @@ export function createCasesTelemetry(): CasesTelemetry {
 export interface EnforcerTelemetry {
   readonly registry: Registry
   readonly definitions: readonly MetricDefinition[]
-  /** An alert was put in force, or not, and its receipt is in the topic. */
+  /** An alert was applied or refused, and its receipt is in the topic. */
   receiptWritten(enforced: Enforced): void
   alertNotRead(reason: RejectReason): void
   authorised(isRefused: boolean): void
@@ -207,21 +207,21 @@ export function createEnforcerTelemetry(): EnforcerTelemetry {
 /** Result of an alert at one target. */
 const FORWARD_RESULTS = ['delivered', 'dead', 'filtered'] as const
 
-/** Result of one attempt: an answer of one of these classes, or none. */
+/** Result of one attempt: the class of its answer, or the failure. */
 export const ATTEMPT_RESULTS = ['2xx', '3xx', '4xx', '5xx', 'timeout', 'no_connection'] as const
 export type AttemptLabel = (typeof ATTEMPT_RESULTS)[number]
 
 /** Status of one target. */
 export interface TargetStatus {
-  /** Alerts fetched and not done yet. */
+  /** Alerts fetched and not finished. */
   readonly waiting: number
-  /** Since the oldest of them was decided; 0 when there is none. */
+  /** Age of the oldest of them since its decision; 0 when there is none. */
   readonly oldestMs: number
   readonly isCircuitOpen: boolean
   readonly isConsuming: boolean
 }
 
-/** Why an alert was given up at a target. */
+/** Reasons for which an alert is given up at a target. */
 export const FORWARD_DEAD_REASONS = [
   'rejected',
   'attempts_exhausted',
@@ -234,10 +234,10 @@ export type ForwardDeadReason = (typeof FORWARD_DEAD_REASONS)[number]
 export interface ForwardTelemetry {
   readonly registry: Registry
   readonly definitions: readonly MetricDefinition[]
-  /** Makes the series of a target, so that each has its rate before its first event. */
+  /** Creates the series of a target, so that its rates exist before its first event. */
   targetAdded(target: string): void
   attempted(target: string, result: AttemptLabel, durationMs: number, isRetry: boolean): void
-  /** `sinceDecidedMs`: from the decision to the answer that took it. */
+  /** `sinceDecidedMs`: from the decision to the answer that accepted the alert. */
   delivered(target: string, sinceDecidedMs: number): void
   filtered(target: string, count: number): void
   died(target: string, reason: ForwardDeadReason): void
@@ -245,7 +245,9 @@ export interface ForwardTelemetry {
 }
 
 const TARGET = 'name in the targets file'
-/** Seconds from a decision to its delivery; a target that was away for a day is still told from one away for an hour. */
+/**
+ * Seconds from a decision to its delivery. They distinguish a target that was away for a day from one away for an hour.
+ */
 const DELIVERY_BUCKETS_S = [
   0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 1_800, 7_200, 43_200, 86_400,
 ]

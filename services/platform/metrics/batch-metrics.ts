@@ -17,8 +17,8 @@ import {
 } from './buckets.ts'
 import type { MetricMaker } from './process-metrics.ts'
 
-// Segments of alerts as label values. Countries and categories come from outside, so each must look like one,
-// and only so many different ones get a series of their own.
+// Segments of alerts as label values. Countries and categories come from outside, so each is checked for its format,
+// and only a limited number get a series of their own.
 
 /** Different values of one segment that get a series; further ones are counted as `other`. */
 export const SEGMENT_VALUES_MAX = 64
@@ -26,7 +26,7 @@ export const SEGMENT_VALUES_MAX = 64
 export const SEGMENTS = ['country', 'channel', 'category'] as const
 export type Segment = (typeof SEGMENTS)[number]
 
-/** Segments that an alert belongs to; null where the transaction does not say. */
+/** Segments of an alert; null where the transaction does not name one. */
 export type AlertSegments = Readonly<Record<Segment, string | null>>
 
 const SHAPES: Readonly<Record<Segment, RegExp>> = {
@@ -35,7 +35,7 @@ const SHAPES: Readonly<Record<Segment, RegExp>> = {
   category: /^\d{4}$/,
 }
 
-/** Turns what transactions say into label values: `none` where they say nothing, `other` beyond the limits. */
+/** Turns fields of transactions into label values: `none` for an absent field, `other` beyond the limits. */
 export class SegmentValues {
   readonly #seen: Readonly<Record<Segment, Set<string>>> = {
     country: new Set(),
@@ -72,14 +72,14 @@ const CASCADE_OUTCOMES = ['same', 'different'] as const
 
 /** A label that was applied, with the outcome decided for its transaction. */
 export interface AppliedLabel {
-  /** `unknown` where the card does not hold the transaction singly (any more, or yet). */
+  /** `unknown` when the card does not hold the transaction, or holds it more than once. */
   readonly outcome: Outcome | 'unknown'
   readonly verdict: 'fraud' | 'genuine'
-  /** From the event to when the label was known; negative where clocks differ. */
+  /** From the event to the time when the label was known; negative where clocks differ. */
   readonly delayMs: number
 }
 
-/** An alert as it is counted. */
+/** An alert, as the metrics count it. */
 export interface AlertCounted {
   readonly action: string
   /** Feature of its first reason; null when it was not explained. */
@@ -99,7 +99,7 @@ export interface BatchReport {
   readonly scores: readonly number[]
   readonly notScored: ReadonlyMap<NotScored, number>
   readonly annotations: ReadonlyMap<string, number>
-  /** Payments that both nets of a cascade scored only to be compared: those with one outcome, and the others. */
+  /** Payments that both nets of a cascade scored only for comparison: those with the same outcome, and the others. */
   readonly cascadeSample: { readonly same: number; readonly different: number }
   readonly alerts: readonly AlertCounted[]
   readonly labels: readonly AppliedLabel[]
@@ -114,7 +114,7 @@ export interface BatchReport {
   readonly eventToScoreMs: number | null
 }
 
-/** Makes the metrics of decided batches; the function adds a report to them. */
+/** Creates the metrics of decided batches; the function adds a report to them. */
 export function createBatchMetrics(make: MetricMaker): (report: BatchReport) => void {
   const adders = [decisionMetrics(make), alertMetrics(make), labelMetrics(make), timeMetrics(make)]
   return (report) => {

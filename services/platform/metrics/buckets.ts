@@ -8,7 +8,7 @@ export const LATENCY_BUCKETS_S = [
   0.5, 1, 2.5, 5, 15,
 ]
 
-/** Seconds; resolves what a command to a Redis nearby takes, up to the limit of 5 s. */
+/** Seconds; resolves a command to a nearby Redis, up to the limit of 5 s. */
 export const COMMAND_BUCKETS_S = [
   0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
   5,
@@ -17,7 +17,7 @@ export const COMMAND_BUCKETS_S = [
 /** Transactions of one micro-batch. */
 export const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 4_096]
 
-/** Scores; finer at both ends, where calibrated scores gather and thresholds lie. */
+/** Scores; finer at both ends, where calibrated scores accumulate and thresholds lie. */
 export const SCORE_BUCKETS = [
   0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98,
   0.99, 1,
@@ -26,7 +26,7 @@ export const SCORE_BUCKETS = [
 const HOUR_S = 3_600
 const DAY_S = 24 * HOUR_S
 
-/** Seconds; an hour to half a year, as analysts and chargebacks take. */
+/** Seconds; an hour to half a year, the range of analysts and chargebacks. */
 export const LABEL_DELAY_BUCKETS_S = [
   0,
   HOUR_S,
@@ -36,13 +36,12 @@ export const LABEL_DELAY_BUCKETS_S = [
 
 const BLOCK_BUCKETS_S = [0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30, 60]
 
-/** Seconds until a block is applied; the objective is an edge, so that what was late can be told exactly. */
+/** Seconds until a block is applied; the objective is an edge, so that late blocks are counted exactly. */
 export function blockBucketsAround(objectiveMs: number): number[] {
   return [...new Set([...BLOCK_BUCKETS_S, objectiveMs / 1_000])].sort((a, b) => a - b)
 }
 
-// prom-client looks up labels for each value, which costs 250 ns. One score per decision is the only place where that
-// matters.
+// prom-client looks up labels for each value, which costs 250 ns. That matters only here, with one score per decision.
 
 /** Counts values by bucket; read by the registry as any other histogram. */
 export class BulkHistogram {
@@ -52,11 +51,11 @@ export class BulkHistogram {
   readonly aggregator = 'sum'
   readonly labelNames: readonly string[] = []
   readonly #bounds: Float64Array
-  /** Per bound, then one for everything above the last. */
+  /** One per bound, then one for everything above the last. */
   readonly #counts: Float64Array
   #sum = 0
 
-  /** `bounds` are the upper ends of the buckets, rising. */
+  /** `bounds` are the upper ends of the buckets, ascending. */
   constructor(name: string, help: string, bounds: readonly number[], registry: Registry) {
     this.name = name
     this.help = help

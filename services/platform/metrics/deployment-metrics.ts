@@ -19,7 +19,7 @@ import type { MetricMaker } from './process-metrics.ts'
 export const MODEL_ROLES = ['active', 'shadow'] as const
 export type ModelRole = (typeof MODEL_ROLES)[number]
 
-/** Why a model that was asked for does not serve. */
+/** Reasons for which a requested model does not serve. */
 export const MODEL_REFUSALS = ['not_found', 'corrupt', 'incompatible', 'not_opened'] as const
 export type ModelRefusal = (typeof MODEL_REFUSALS)[number]
 
@@ -28,17 +28,17 @@ const CONTROL_RESULTS = ['followed', 'for_others', ...CONTROL_FAULTS] as const
 type ServedInfo = Pick<ScoringModelInfo, 'version' | 'digest' | 'agreementAtLeast'>
 
 export interface ModelEvents {
-  /** Null: none serves in this role. */
+  /** Null when no model serves in this role. */
   modelServes(role: ModelRole, model: ServedInfo | null): void
   modelSwitched(role: ModelRole): void
-  /** Reports that the requested model serves, or why it does not. */
+  /** Reports that the requested model serves, or the reason why it does not. */
   modelJudged(role: ModelRole, refusal: ModelRefusal | null): void
   controlRead(result: 'followed' | 'for_others' | ControlFault): void
-  /** Whether the control topic is away although it should be followed. */
+  /** True when the control topic should be followed and is unavailable. */
   controlLost(isLost: boolean): void
 }
 
-/** Makes the metrics of models in service. */
+/** Creates the metrics of models in service. */
 export function createModelMetrics(make: MetricMaker): ModelEvents {
   const info = make.gauge(
     'sluice_model_info',
@@ -105,13 +105,13 @@ export function createModelMetrics(make: MetricMaker): ModelEvents {
   }
 }
 
-/** Why a ruleset that was asked for is not in force. */
+/** Reasons for which a requested ruleset is not in force. */
 export const POLICY_REFUSALS = ['not_found', 'corrupt', 'not_opened'] as const
 export type PolicyRefusal = (typeof POLICY_REFUSALS)[number]
 
 const SHADOW_RESULTS = ['ruled', 'dropped', 'failed'] as const
 
-/** Conditions are named by people: as many as a policy may have. */
+/** Conditions are named by users, and there are at most as many as a policy may have. */
 const CONDITIONS = 'rules by name, segments as segment/name; at most those of one policy'
 
 /** A policy in service. */
@@ -121,28 +121,28 @@ export interface PolicyServed {
 }
 
 export interface PolicyEvents {
-  /** Null: none serves in this role. */
+  /** Null when no policy serves in this role. */
   policyServes(role: ModelRole, policy: PolicyServed | null): void
   policySwitched(role: ModelRole): void
-  /** Reports that the requested policy serves, or why it does not. */
+  /** Reports that the requested policy serves, or the reason why it does not. */
   policyJudged(role: ModelRole, refusal: PolicyRefusal | null): void
   /** Conditions that failed, by name. */
   policyFailed(failures: ReadonlyMap<string, number>): void
-  /** Another policy decides: what failed in the last one is over. */
+  /** Another policy decides: the failures of the last one end. */
   policyFailuresEnd(): void
-  /** Decisions that both policies have ruled. */
+  /** Decisions that both policies have ruled on. */
   policyShadowed(pairs: readonly Readonly<Record<ModelRole, Outcome>>[], failed: number): void
-  /** Decisions that the shadow left out, since it had too many waiting. */
+  /** Decisions that the shadow left out because its queue was full. */
   policyShadowDropped(decisions: number): void
 }
 
-/** Why a ruleset was refused, as a metric label. */
+/** The metric label for a ruleset that was refused. */
 export function policyRefusalOf(error: unknown): PolicyRefusal {
   if (isSluiceError(error, 'SLUICE_POLICY_NOT_FOUND')) return 'not_found'
   return isSluiceError(error, 'SLUICE_POLICY_CORRUPT') ? 'corrupt' : 'not_opened'
 }
 
-/** Makes the metrics of policies in service. */
+/** Creates the metrics of policies in service. */
 export function createPolicyMetrics(make: MetricMaker): PolicyEvents {
   const version = make.gauge(
     'sluice_policy_version',
@@ -223,14 +223,14 @@ export interface BlocksReport {
 }
 
 export interface BlockEvents {
-  /** A partition has read what its leases are. */
+  /** A partition has read its leases. */
   leasesRead(partition: number, live: number, unreadable: number): void
   blocksCommitted(partition: number, report: BlocksReport): void
-  /** The partition is no longer ours: its series end. */
+  /** The partition belongs to another process now, so its series end. */
   blocksUnknown(partition: number): void
 }
 
-/** Makes the metrics of blocks. */
+/** Creates the metrics of blocks. */
 export function createBlockMetrics(make: MetricMaker): BlockEvents {
   const partition = { partition: 'partitions of this process' }
   const live = make.gauge(
@@ -288,13 +288,13 @@ const ROW_RESULTS = ['scored', 'not_scored', 'dropped'] as const
 const LABEL_RESULTS = ['compared', 'not_kept'] as const
 const LABELLED = { role: MODEL_ROLES, outcome: OUTCOMES, verdict: ['fraud', 'genuine'] } as const
 
-/** A labelled transaction that both models have judged. */
+/** A labelled transaction that both models have scored. */
 export interface LabelledPair {
   readonly outcomes: Readonly<Record<ModelRole, Outcome>>
   readonly verdict: 'fraud' | 'genuine'
   /** Minor units of the reference currency. */
   readonly amountMinor: number
-  /** Number of transactions that it represents: the sample may hold only a share of them. */
+  /** Number of transactions that it represents, since the sample may hold only a share of them. */
   readonly weight: number
 }
 
@@ -305,16 +305,16 @@ export interface ShadowEvents {
     pairs: readonly Readonly<Record<ModelRole, Outcome>>[],
   ): void
   shadowNotScored(rows: number): void
-  /** Rows that the shadow left out, since it had too many waiting. */
+  /** Rows that the shadow left out because its queue was full. */
   shadowDropped(rows: number): void
   shadowLabelled(pair: LabelledPair): void
   /** A label whose transaction is not in the sample. */
   shadowLabelNotKept(): void
-  /** Part of the transactions that is kept until labels come. */
+  /** Share of the transactions that is kept until labels arrive. */
   shadowSampled(share: number): void
 }
 
-/** Makes the metrics of the shadow. */
+/** Creates the metrics of the shadow. */
 export function createShadowMetrics(make: MetricMaker): ShadowEvents {
   const rows = make.counter(
     'sluice_shadow_rows_total',
@@ -390,13 +390,13 @@ function labelEvents(
   }
 }
 
-/** Label of the distribution of the score, beside those of the features. */
+/** Label of the score's distribution, alongside those of the features. */
 export const SCORE_DISTRIBUTION = 'score'
 
 export interface DriftEvents {
   /** Another model decides. */
   trainingDistributionOpened(model: string, trainingDistribution: TrainingDistribution): void
-  /** Rows counted by bin since the last time: one array for each feature, then the score. */
+  /** Rows counted by bin since the last call: one array for each feature, then one for the score. */
   driftCounted(counts: readonly Float64Array[]): void
 }
 
@@ -412,7 +412,7 @@ const LABELS = {
   model: 'first 12 characters of the digest of the model',
 }
 
-/** Makes the metrics of the population. */
+/** Creates the metrics of drift. */
 export function createDriftMetrics(make: MetricMaker): DriftEvents {
   const values = make.counter(
     'sluice_feature_values_total',

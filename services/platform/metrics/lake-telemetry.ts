@@ -1,4 +1,4 @@
-// One function per event of the lake's writer; here it becomes metrics. Partitions are those of the topics.
+// Metrics of the lake's writer: one function per event. Partitions are those of the topics.
 
 import type { Registry } from 'prom-client'
 import {
@@ -15,7 +15,7 @@ import { createProcessMetrics, type MetricDefinition, type MetricMaker } from '.
 export interface FlushedCounts {
   readonly rows: TableRows
   readonly bytes: TableRows
-  /** Messages that nobody can decode. */
+  /** Messages that cannot be decoded. */
   readonly unreadable: TableRows
   readonly tookMs: number
 }
@@ -25,26 +25,26 @@ export interface PartitionLag {
   readonly table: TopicTable
   readonly partition: number
   readonly messages: number
-  /** Since the oldest message that no file has was sent; 0 when there is none. */
+  /** Age of the oldest message that is in no file; 0 when there is none. */
   readonly ageMs: number
 }
 
 export interface LakeTelemetry {
   readonly registry: Registry
   readonly definitions: readonly MetricDefinition[]
-  /** Whether the writer follows the topics now, for readiness. */
+  /** True while the writer follows the topics, for readiness. */
   readonly isFollowing: boolean
-  /** Whether the newest attempt at a batch has failed its checks. */
+  /** True when the newest attempt at a batch has failed its checks. */
   readonly isFailing: boolean
   following(isFollowing: boolean): void
   flushed(counts: FlushedCounts): void
   checked(results: readonly { readonly name: CheckName; readonly status: CheckStatus }[]): void
-  /** A batch is given up for now, since its checks failed; or another one has passed. */
+  /** A batch has failed its checks and is given up for now, or another one has passed. */
   failing(isFailing: boolean): void
   compacted(files: number): void
   erased(rows: TableRows): void
   lagged(lags: readonly PartitionLag[]): void
-  /** `files`: how many files the lake has; `newestAgeMs` is null for a table without files. */
+  /** `files`: the number of files in the lake. `newestAgeMs` is null for a table without files. */
   stood(table: TopicTable, files: number, newestAgeMs: number | null): void
 }
 

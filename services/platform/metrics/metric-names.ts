@@ -1,5 +1,5 @@
-// Every metric of every process, read from the code that makes them: for docs/metrics.md, and for tests of dashboards
-// and alert rules, which must not name what nobody exports.
+// Every metric of every process, read from the code that creates it: for docs/metrics.md, and for tests of dashboards
+// and alert rules, which must name only existing metrics.
 
 import { VARIABLES } from '../config/variables.ts'
 import {
@@ -32,11 +32,11 @@ export type MetricJob = (typeof METRIC_JOBS)[number]
 /** One metric of one process. */
 export interface JobMetric extends MetricDefinition {
   readonly job: MetricJob
-  /** True for metrics of Node and the process, made by prom-client; their labels are not listed. */
+  /** True for metrics of Node and the process, created by prom-client; their labels are not listed. */
   readonly isDefault: boolean
 }
 
-/** Entry of the registry for a metric that prom-client made. */
+/** Entry of the registry for a metric of prom-client. */
 interface DefaultMetric {
   readonly name: string
   readonly help: string
@@ -44,7 +44,7 @@ interface DefaultMetric {
   readonly labelNames: readonly string[]
 }
 
-/** All metrics of all processes, in the order in which they are made. */
+/** All metrics of all processes, in order of creation. */
 export function listMetrics(): readonly JobMetric[] {
   const telemetries = {
     'sluice-scorer': createScorerTelemetry(),
@@ -70,7 +70,7 @@ export function listMetrics(): readonly JobMetric[] {
   })
 }
 
-/** Names of all time series, as queries write them: a histogram is `_bucket`, `_sum` and `_count`. */
+/** Names of all time series as queries use them: a histogram has `_bucket`, `_sum` and `_count`. */
 export function listSeriesNames(job?: MetricJob): ReadonlySet<string> {
   const names = new Set<string>()
   for (const metric of listMetrics()) {

@@ -5,14 +5,14 @@ import type { AddressInfo } from 'node:net'
 import type { Registry } from 'prom-client'
 import type { Closable } from '../lifecycle.ts'
 
-/** Answer of /readyz. `isReady` decides between 200 and 503; the rest is for people. */
+/** Answer of /readyz. `isReady` selects 200 or 503; the rest is for people. */
 export interface Readiness {
   readonly isReady: boolean
   readonly details: Readonly<Record<string, unknown>>
 }
 
 export interface MetricsServer extends Closable {
-  /** The port that was taken; another one than asked for when that was in use. */
+  /** The actual port; it differs from the requested one when that was in use. */
   readonly port: number
 }
 

@@ -23,15 +23,15 @@ const STOP_REASONS = [
 export type StopReason = (typeof STOP_REASONS)[number]
 
 export interface PartitionEvents {
-  /** Partitions of the stream, whoever owns them. */
+  /** Partitions of the stream, of all processes. */
   partitionsCounted(count: number): void
   lagObserved(partition: number, messages: number, seconds: number): void
-  /** Nothing true can be said of the lag now: its series end rather than stand still. */
+  /** The lag is unknown now, so its series end rather than stand still. */
   lagUnknown(partition: number): void
   lagObservationFailed(): void
-  /** How long an open transaction has held back the partition's input; 0 while none does. */
+  /** Seconds for which an open transaction has held back the partition's input; 0 while none does. */
   inputObserved(partition: number, heldBackS: number): void
-  /** Nothing true can be said of it now: its series ends. */
+  /** The value is unknown now, so its series ends. */
   inputUnknown(partition: number): void
   partitionWorking(partition: number, isWorking: boolean): void
   partitionReleased(partition: number): void
@@ -40,11 +40,11 @@ export interface PartitionEvents {
   partitionRestarted(): void
   partitionStopped(reason: StopReason): void
   rebalanced(partitionCount: number): void
-  /** The partitions were given up; an assignment follows. */
+  /** The partitions were revoked; an assignment follows. */
   revoked(): void
 }
 
-/** Makes the metrics of partitions. */
+/** Creates the metrics of partitions. */
 export function createPartitionMetrics(make: MetricMaker): PartitionEvents {
   const up = make.gauge(
     'sluice_partition_up',
@@ -177,9 +177,9 @@ function failureEvents(
 }
 
 /**
- * Way in which the state of a partition was lost. `emptied`: Redis does not know it; `rolled_back`: Redis is as it was
- * some time ago; `corrupt`: a value cannot be read; `behind`, `ahead`: seen at a start, the state lacks what is
- * committed, or holds what this log does not; `unanswered`: Redis did not answer in time.
+ * Kinds of state loss of a partition. `emptied`: Redis does not hold it; `rolled_back`: Redis holds an earlier state;
+ * `corrupt`: a value cannot be read; `behind`, `ahead`: at a start, the state lacks committed records, or holds records
+ * that this log does not; `unanswered`: Redis did not answer in time.
  */
 export const STATE_LOSSES = [
   'emptied',
@@ -192,20 +192,20 @@ export const STATE_LOSSES = [
 export type StateLoss = (typeof STATE_LOSSES)[number]
 
 export interface StateEvents {
-  /** Time that a partition has decided without its state, in seconds; null: it decides with it. */
+  /** Time for which a partition has decided without its state, in seconds; null while it has it. */
   stateObserved(partition: number, degradedS: number | null): void
-  /** The partition is no longer ours: its series end. */
+  /** The partition belongs to another process now, so its series end. */
   stateUnknown(partition: number): void
   stateLost(cause: StateLoss): void
-  /** A micro-batch ended early: its late transactions look at more of the state than is read at once. */
+  /** A micro-batch was split: its late transactions need more of the state than one read may hold. */
   batchFrontier(): void
-  /** A stretch of the log is about to be folded again. */
+  /** A range of the log is about to be applied to the state again. */
   stateRebuilt(): void
-  /** Transactions and labels folded again into a state. */
+  /** Transactions and labels applied to a state again. */
   eventsRestored(count: number): void
 }
 
-/** Makes the metrics of state. */
+/** Creates the metrics of state. */
 export function createStateMetrics(make: MetricMaker): StateEvents {
   const partition = { partition: 'partitions of this process' }
   const degraded = make.gauge(
@@ -259,11 +259,11 @@ export function createStateMetrics(make: MetricMaker): StateEvents {
   }
 }
 
-/** Commands of the scorer, as labels. */
+/** Commands of the scorer, as metric labels. */
 export const REDIS_OPERATIONS = ['read', 'write', 'progress', 'claim', 'info'] as const
 export type RedisOperation = (typeof REDIS_OPERATIONS)[number]
 
-/** A backend that is present and was not taken. */
+/** A backend that is installed but was not used. */
 export interface RefusedBackend {
   readonly backend: Backend
   readonly reason: RefusalReason
@@ -271,18 +271,18 @@ export interface RefusedBackend {
 
 export interface DependencyEvents {
   backendChosen(backend: string, modelVersion: string): void
-  /** Whether scoring runs on something else than it should, and which backends were refused. */
+  /** Reports whether scoring runs on another backend than expected, and which backends were refused. */
   fallbackJudged(isFallback: boolean, refused: readonly RefusedBackend[]): void
   policyInForce(policyDigest: string, mode: Mode): void
-  /** A command has ended, well or not. */
+  /** A command has ended, successfully or not. */
   redisCalled(operation: RedisOperation, durationMs: number): void
   redisConnection(isUp: boolean): void
-  /** Null: Redis did not say; the series end rather than stand still. */
+  /** Null when Redis did not answer; the series end rather than stand still. */
   redisObserved(info: RedisServerInfo | null): void
   spansDropped(count: number): void
 }
 
-/** Makes the metrics of what the scorer stands on. */
+/** Creates the metrics of the scorer's dependencies. */
 export function createDependencyMetrics(make: MetricMaker): DependencyEvents {
   return { ...scoringEvents(make), ...redisEvents(make), ...tracingEvents(make) }
 }
@@ -367,7 +367,7 @@ function redisEvents(
     'sluice_redis_evicted_keys_total',
     'Keys that Redis has evicted since its own start; absent while it does not say.',
   )
-  // Not known before the first answer.
+  // Unknown before the first answer.
   const forget = (): void => {
     for (const metric of [used, max, evicted]) metric.remove({})
   }

@@ -1,12 +1,12 @@
-// The metrics of one process, and the functions that make them. Every metric says which values its labels take;
-// where all of them are closed lists, every series starts at 0, so that its rate exists before its first event.
+// The metrics of one process, and the functions that create them. Every metric declares the values of its labels. When
+// all of them are closed lists, every series starts at 0, so that its rate exists before its first event.
 
 import { totalmem } from 'node:os'
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import { buildVersion } from '../build-version.ts'
 import { BulkHistogram } from './buckets.ts'
 
-/** Per label its closed list of values, or in words what bounds them. */
+/** Per label, the closed list of its values, or a description of their bound. */
 export type LabelValues<Label extends string = string> = Readonly<
   Record<Label, readonly string[] | string>
 >
@@ -19,7 +19,7 @@ export interface MetricDefinition {
   readonly labels: LabelValues
 }
 
-/** Makes metrics in one registry, and remembers what was made. */
+/** Creates metrics in one registry, and records their definitions. */
 export class MetricMaker {
   readonly registry = new Registry()
   readonly definitions: MetricDefinition[] = []
@@ -58,7 +58,7 @@ export class MetricMaker {
     return metric
   }
 
-  /** A histogram without labels for values that come many at a time. */
+  /** A histogram without labels for values that arrive in bulk. */
   bulkHistogram(name: string, help: string, buckets: readonly number[]): BulkHistogram {
     this.#define('histogram', name, help, {})
     return new BulkHistogram(name, help, buckets, this.registry)

@@ -1,4 +1,4 @@
-// Progress of a producer, as metrics.
+// Metrics of a producer's progress.
 
 import type { Registry } from 'prom-client'
 import { createProcessMetrics, type MetricDefinition } from './process-metrics.ts'

@@ -1,4 +1,4 @@
-// One function per event of the scorer; here it becomes metrics. Labels come from closed lists only.
+// Metrics of the scorer: one function per event. Labels come from closed lists only.
 
 import type { Registry } from 'prom-client'
 import { type BatchReport, createBatchMetrics } from './batch-metrics.ts'

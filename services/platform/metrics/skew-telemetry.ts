@@ -1,4 +1,4 @@
-// One function per event of the skew meter; here it becomes metrics. Labels come from closed lists only.
+// Metrics of the skew meter: one function per event. Labels come from closed lists only.
 
 import type { Registry } from 'prom-client'
 import { FEATURE_NAMES } from '../../core/features/catalogue/feature-list.ts'
@@ -18,16 +18,16 @@ export interface ComparedCounts {
 export interface SkewStatus {
   readonly behindMs: number
   readonly waitingBatches: number
-  /** Share of cards and entities in force. */
+  /** Share of cards and entities that are sampled. */
   readonly sample: number
-  /** Cards and parts of entities in memory. */
+  /** Cards and entity aggregates in memory. */
   readonly heldValues: number
 }
 
 export interface SkewTelemetry {
   readonly registry: Registry
   readonly definitions: readonly MetricDefinition[]
-  /** Whether the meter follows the topics now, for readiness. */
+  /** True while the meter follows the topics, for readiness. */
   readonly isFollowing: boolean
   compared(counts: ComparedCounts): void
   batchesUnreadable(count: number): void

@@ -28,7 +28,7 @@ export interface BatchStart {
   readonly nextOffset: number
   /** Wall clock, ms. */
   readonly startedAtMs: number
-  /** Since then. */
+  /** Milliseconds since then. */
   readonly elapsedMs: number
   readonly messages: readonly {
     readonly offset: number
@@ -36,7 +36,7 @@ export interface BatchStart {
   }[]
 }
 
-/** Records batches; closing sends what is recorded, within a limit. */
+/** Records batches; closing sends the recorded spans, within a time limit. */
 export interface BatchTracer extends Closable {
   /** Null when this batch is not recorded. Never throws, never waits. */
   startBatch(batch: BatchStart): BatchSpan | null
@@ -90,11 +90,11 @@ export async function loadOpenTelemetry(
   }
 }
 
-/** Sampled messages that a batch is linked to; beyond them, further ones are not looked for. */
+/** Most sampled messages that a batch links to; further ones are not searched for. */
 const LINKS_MAX = 64
-/** Alerts of one batch with a span of their own; beyond them, a message's headers are passed on as they are. */
+/** Alerts of one batch with a span of their own; beyond that, a message's headers are passed on unchanged. */
 const ALERT_SPANS_MAX = 64
-/** The stages that follow one another, in their order. */
+/** The stages of a batch, in order. */
 const STAGES = ['decode', 'read', 'features', 'score', 'write', 'commit'] as const
 
 export interface TracingOptions {
@@ -109,8 +109,8 @@ export interface TracingOptions {
 }
 
 /**
- * Loads OpenTelemetry and makes a tracer; connects nothing.
- * @throws SluiceError SLUICE_PREREQUISITE_MISSING when the packages are not installed.
+ * Loads OpenTelemetry and creates a tracer; connects nothing. @throws SluiceError SLUICE_PREREQUISITE_MISSING when the
+ * packages are not installed.
  */
 export async function openBatchTracer(options: TracingOptions): Promise<BatchTracer> {
   const otel = await loadOpenTelemetry()
@@ -144,7 +144,7 @@ function isSampled(parent: TraceParent, ratio: number): boolean {
   return parent.isSampled || isInRatio(parent.traceId, ratio)
 }
 
-/** Hot path: one look at each message until enough are found. */
+/** Hot path: examines messages until enough are found. */
 function sampledMessages({ messages }: BatchStart, ratio: number): readonly Sampled[] {
   const sampled: Sampled[] = []
   for (const { offset, headers } of messages) {
@@ -162,7 +162,7 @@ class RecordedBatch implements BatchSpan {
   readonly #tracer: Tracer
   readonly #options: TracingOptions
   readonly #startedAtMs: number
-  /** Beside the wall clock, so that times within the batch are exact. */
+  /** Monotonic clock, so that times within the batch are exact. */
   readonly #startMs: number
   readonly #span: Span
   readonly #alerts: Span[] = []
@@ -290,37 +290,37 @@ class RecordedBatch implements BatchSpan {
   }
 }
 
-/** The error's code or class, never its text, which may hold anything. */
+/** The error's code or class, never its text, which may hold sensitive data. */
 function typeOf(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown'
   return 'code' in error && typeof error.code === 'string' ? error.code : error.name
 }
 
 const QUEUED_SPANS_MAX = 2_048
-/** Spans of one request. Making its JSON holds up the event loop for a few ms at the most. */
+/** Most spans of one request. Encoding its JSON takes at most a few ms of the event loop. */
 const REQUEST_SPANS_MAX = 128
 const REQUEST_DELAY_MS = 1_000
-/** One request with its retries; also how long a request may hold up the end of the process. */
+/** Time limit of one request with its retries, which also bounds the delay of the process's end. */
 const REQUEST_MS_MAX = 2_000
 const CLOSE_MS_MAX = 2_000
 const SPAN_LINKS_MAX = 128
 
 export interface SpanPipelineOptions {
-  /** URL that requests go to, with its path. */
+  /** URL of the requests, with its path. */
   readonly url: string
   readonly serviceName: string
   readonly log: Logger
-  /** Called with the number of spans that were recorded and will not be sent. */
+  /** Called with the number of recorded spans that will not be sent. */
   readonly onDropped: (count: number) => void
 }
 
 export interface SpanPipeline {
   readonly tracer: Tracer
-  /** Sends what is queued, within a limit. Never throws. */
+  /** Sends queued spans, within a time limit. Never throws. */
   close(): Promise<void>
 }
 
-/** Makes the pipeline; connects nothing. */
+/** Creates the pipeline; connects nothing. */
 export function openSpanPipeline(otel: OpenTelemetry, options: SpanPipelineOptions): SpanPipeline {
   const queue: Queue = { waiting: 0, onTheWay: new Set() }
   const exporter = new otel.otlp.OTLPTraceExporter({
@@ -331,11 +331,11 @@ export function openSpanPipeline(otel: OpenTelemetry, options: SpanPipelineOptio
     maxQueueSize: QUEUED_SPANS_MAX,
     maxExportBatchSize: REQUEST_SPANS_MAX,
     scheduledDelayMillis: REQUEST_DELAY_MS,
-    // Longer than the exporter's own limit, which says what has failed.
+    // Longer than the exporter's own limit, whose error names the cause.
     exportTimeoutMillis: REQUEST_MS_MAX + 1_000,
   })
   const provider = new otel.sdk.BasicTracerProvider({
-    // Whether a batch is recorded is decided before its span is made.
+    // Sampling is decided before the span of a batch is created.
     sampler: new otel.sdk.AlwaysOnSampler(),
     resource: otel.resources.resourceFromAttributes({ 'service.name': options.serviceName }),
     spanLimits: { linkCountLimit: SPAN_LINKS_MAX },
@@ -345,7 +345,7 @@ export function openSpanPipeline(otel: OpenTelemetry, options: SpanPipelineOptio
     tracer: provider.getTracer('sluice'),
     async close() {
       const flushed = provider.shutdown().catch(() => undefined)
-      // The provider gives up at the first request that fails; the others are still on their way.
+      // The provider gives up at the first request that fails; the others are still in flight.
       const settled = flushed.then(() => Promise.all([...queue.onTheWay].map(({ done }) => done)))
       await Promise.race([settled, limitOf(CLOSE_MS_MAX)])
       const late = [...queue.onTheWay].reduce((sum, { spans }) => sum + spans, queue.waiting)
@@ -360,7 +360,7 @@ interface Queue {
   readonly onTheWay: Set<{ readonly spans: number; readonly done: Promise<void> }>
 }
 
-/** Refuses spans beyond the limit before the processor would, which drops them in silence. */
+/** Refuses spans beyond the limit before the processor does, which would drop them silently. */
 function countQueued(
   processor: SpanProcessor,
   queue: Queue,
@@ -381,7 +381,7 @@ function countQueued(
   }
 }
 
-/** Counts what could not be sent, and logs when that begins and ends. */
+/** Counts spans that could not be sent, and logs when that begins and ends. */
 function countSent(
   exporter: SpanExporter,
   queue: Queue,
@@ -399,7 +399,7 @@ function countSent(
       queue.onTheWay.add(request)
       exporter.export(spans, (result) => {
         queue.onTheWay.delete(request)
-        // Zero is success; the enumeration is of a package that we do not name.
+        // Zero is success; the enumeration belongs to a package that we do not depend on.
         const code: number = result.code
         const hasFailed = code !== 0
         if (hasFailed) onDropped(spans.length)

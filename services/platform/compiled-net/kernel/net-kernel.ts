@@ -19,7 +19,7 @@
 //          outputs, 44 sums, 48 maxima, 52 outputs for no event, 56 bytes of these, 60 a layer of means and one of
 //          maxima for each member
 
-/** Gives the bits of the host, whose edges are logarithms too. */
+/** Gives the same bits as the host, whose edges are logarithms too. */
 declare function log1p(value: f64): f64
 
 const FEATURE_BYTES: usize = 64
@@ -27,12 +27,12 @@ const SEGMENT_BYTES: usize = 24
 const LADDER_BYTES: usize = 16
 const LAYER_BYTES: usize = 32
 
-/** Bytes of a vector that are summed at a time, in eight registers. */
+/** Bytes of a vector summed at a time, in eight registers. */
 const BLOCK_BYTES: usize = 128
 
 /**
- * Vectors that are summed before their sum is added to the rest: one sum of all 130 would lose twice as many of the 24
- * binary digits, and costs the same.
+ * Vectors summed before their sum is added to the total: a single sum of all 130 would lose twice as many of the 24
+ * binary digits, at the same cost.
  */
 const GROUP: usize = 12
 
@@ -42,7 +42,7 @@ const SEQUENCE_BYTES: usize = 512
 const HOUR_MS: f64 = 3600000
 const DAY_MS: f64 = 86400000
 
-/** Next entries of the lists: vectors to add, and pairs of a vector and its factor. */
+/** Next free entries of the lists: vectors to add, and pairs of a vector and its factor. */
 let nextVector: usize = 0
 let nextFactor: usize = 0
 
@@ -84,7 +84,7 @@ export function scoreSequences(
   }
 }
 
-/** Computes what a place without an event contributes. Called once, before any sequence is scored. */
+/** Computes the contribution of a position without an event. Called once, before any sequence is scored. */
 export function prepareEvents(net: usize): void {
   const events = load<usize>(net, 12)
   const stack = load<usize>(events)
@@ -125,7 +125,7 @@ function addScaled(vector: usize, factor: f32): void {
   nextFactor += 8
 }
 
-/** Lists the vectors of a row. False: a value is not accepted. */
+/** Lists the vectors of a row. False when a value is not accepted. */
 function listRow(net: usize, row: usize): bool {
   let feature = load<usize>(net, 4)
   const end = row + (load<usize>(net, 8) << 3)
@@ -156,7 +156,7 @@ function logInput(feature: usize, value: f64): f64 {
   return scaled > clip ? clip : scaled < -clip ? -clip : scaled
 }
 
-/** Lists base + t x slope of the segment that holds the value. */
+/** Lists base + t x slope of the segment that contains the value. */
 function addLadder(ladder: usize, value: f64): void {
   const x = f64x2.splat(value)
   const end = load<usize>(ladder, 4)
@@ -185,7 +185,7 @@ function addByCode(codes: usize, code: f64, value: f64): void {
   addLadder(ladder, value)
 }
 
-/** Output of the first layer: start + all that the lists name. */
+/** Output of the first layer: start plus everything in the lists. */
 function sumFirstLayer(stack: usize, start: usize): void {
   const bytes = load<usize>(stack, 4)
   const out = load<usize>(stack, 8)
@@ -362,7 +362,10 @@ function runLayer(layer: usize, input: usize, bias: usize, out: usize): void {
   }
 }
 
-/** Start vector of the rows of a sequence: the bias, and the mean and maximum over its events through their weights. */
+/**
+ * Start vector of the rows of a sequence: the bias, and the mean and maximum over its events multiplied by their
+ * weights.
+ */
 function poolEvents(net: usize, sequence: usize, ownAmount: f64): void {
   const events = load<usize>(net, 12)
   const stack = load<usize>(events)
@@ -412,7 +415,7 @@ function fill(at: usize, bytes: usize, value: f32): void {
   for (const end = at + bytes; at < end; at += 16) v128.store(at, f32x4.splat(value))
 }
 
-/** Adds values that stand for `times` events. */
+/** Adds values for `times` events. */
 function pool(sums: usize, maxima: usize, values: usize, bytes: usize, times: f32): void {
   for (let at: usize = 0; at < bytes; at += 16) {
     const value = v128.load(values + at)
@@ -421,7 +424,7 @@ function pool(sums: usize, maxima: usize, values: usize, bytes: usize, times: f3
   }
 }
 
-/** Events before the first that is not there. */
+/** Number of events before the first absent one. */
 function countEvents(sequence: usize): usize {
   let count: usize = 0
   while (count < EVENTS_MAX) {
@@ -432,7 +435,7 @@ function countEvents(sequence: usize): usize {
   return count
 }
 
-/** The amount that as many are below or before as stand in the first half: the upper one of two in the middle. */
+/** The median amount; of two in the middle, the upper one. */
 function upperMedian(sequence: usize, count: usize): f64 {
   const middle = count >> 1
   for (let at: usize = 0; at < count; at++) {
@@ -447,7 +450,7 @@ function upperMedian(sequence: usize, count: usize): f64 {
   return f64.NaN
 }
 
-/** Lists the vectors of an event. Returns its start vector, which holds that it is there, and its day. */
+/** Lists the vectors of an event. Returns its start vector, which encodes its presence and its day. */
 function listEvent(events: usize, event: usize, own: f64, middle: f64): usize {
   const amount = log1p(load<f64>(event))
   const ageMs = load<f64>(event, 8)

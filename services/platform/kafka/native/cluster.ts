@@ -1,6 +1,6 @@
-// A Kafka cluster as the native client sees it: brokers, leaders and coordinators, and requests to them over connections of
-// @platformatic/kafka (TLS, SASL, time-outs). Connections are kept for each broker and purpose, so that a long fetch never
-// stands before a heartbeat or a commit.
+// A Kafka cluster as the native client uses it: brokers, leaders and coordinators, and requests to them over
+// connections of @platformatic/kafka (TLS, SASL, time-outs). Each broker has one connection per purpose, so that a long
+// fetch never delays a heartbeat or a commit.
 
 import { Connection, type ConnectionOptions, Reader, Writer } from '@platformatic/kafka'
 import { SluiceError } from '../../../core/errors.ts'
@@ -10,11 +10,14 @@ import { type ErrorName, errorNameOf, KafkaAnswerError } from './kafka-errors.ts
 
 const CONNECT_TIMEOUT_MS = 5_000
 const REQUEST_TIMEOUT_MS = 10_000
-/** Requests on the way at a time on one connection. */
+/** Most requests in flight on one connection. */
 const IN_FLIGHT_MAX = 64
 const NULL_UUID = '00000000-0000-0000-0000-000000000000'
 
-/** A request of the protocol: how its body is written and its answer read. All are flexible versions (tagged fields). */
+/**
+ * A request of the protocol: the encoder of its body and the decoder of its answer. All are flexible versions (tagged
+ * fields).
+ */
 export interface RequestKind<Body, Answer> {
   readonly name: string
   readonly apiKey: number
@@ -32,7 +35,7 @@ interface BrokerAddress {
 }
 
 interface TopicMetadata {
-  /** UUID; the one of zeros from brokers without topic ids. */
+  /** UUID; all zeros from brokers without topic ids. */
   readonly topicId: string
   /** Node id of the leader of each partition, -1 for none. */
   readonly leaders: ReadonlyMap<number, number>
@@ -61,7 +64,7 @@ export class Cluster {
     this.#options = optionsOf(connection)
   }
 
-  /** Asks one broker. @throws what the connection fails with, after at most the request time-out */
+  /** Sends to one broker. @throws the connection's error, after at most the request time-out */
   async send<Body, Answer>(
     node: number,
     purpose: Purpose,
@@ -75,7 +78,7 @@ export class Cluster {
     return request(await this.#connect(address, purpose), kind, body)
   }
 
-  /** Asks any broker that answers. */
+  /** Sends to any broker that answers. */
   async sendToAny<Body, Answer>(kind: RequestKind<Body, Answer>, body: Body): Promise<Answer> {
     const addresses = [...this.#brokers.values(), ...this.#bootstrap]
     let failure: unknown = new Error('no broker is configured')
@@ -90,7 +93,7 @@ export class Cluster {
     throw failure
   }
 
-  /** Metadata of a topic, asked for when unknown. @throws KafkaAnswerError when there is no such topic */
+  /** Metadata of a topic, requested when not cached. @throws KafkaAnswerError when there is no such topic */
   async topic(name: string): Promise<TopicMetadata> {
     const known = this.#topics.get(name)
     if (known !== undefined) return known
@@ -110,7 +113,7 @@ export class Cluster {
     throw new KafkaAnswerError('Metadata', 'LEADER_NOT_AVAILABLE', `${topicName}/${partition}`)
   }
 
-  /** Asks where topics and brokers are now. */
+  /** Requests the current metadata of topics and brokers. */
   async refresh(topics: readonly string[]): Promise<void> {
     const answer = await this.sendToAny(METADATA, { topics })
     for (const { node, host, port } of answer.brokers) this.#brokers.set(node, { host, port })
@@ -126,7 +129,7 @@ export class Cluster {
     }
   }
 
-  /** Forgets what is known of a topic, since a broker has said that it has moved. */
+  /** Drops the cached metadata of a topic, after a broker reported that it has moved. */
   forgetTopic(name: string): void {
     this.#topics.delete(name)
   }
@@ -143,12 +146,12 @@ export class Cluster {
     return answer.node
   }
 
-  /** Forgets a coordinator that has moved or is away. */
+  /** Drops the cached coordinator, after it has moved or failed. */
   forgetCoordinator(kind: 'group' | 'transaction', key: string): void {
     this.#coordinators.delete(`${kind} ${key}`)
   }
 
-  /** Whether the cluster runs transactions of version 2 (KIP-890): partitions and offsets need not be added. */
+  /** True when the cluster runs transactions of version 2 (KIP-890), where partitions and offsets need not be added. */
   async hasTransactionsV2(): Promise<boolean> {
     const { transactionVersion, versions } = await this.sendToAny(API_VERSIONS, null)
     return transactionVersion >= 2 && (versions.get(0) ?? 0) >= 12 && (versions.get(26) ?? 0) >= 5
@@ -186,7 +189,7 @@ export class Cluster {
   async #open({ host, port }: BrokerAddress, purpose: Purpose): Promise<Connection> {
     const requestTimeout = purpose === 'group' ? this.#groupTimeoutMs : REQUEST_TIMEOUT_MS
     const connection = new Connection(this.#clientId, { ...this.#options, requestTimeout })
-    // Failures reach the requests on the way; without a listener the event would end the process.
+    // Failures reach the requests in flight; without a listener the event would end the process.
     connection.on('error', () => undefined)
     await connection.connect(host, port)
     return connection
@@ -334,7 +337,7 @@ const FIND_COORDINATOR: RequestKind<
 
 const API_VERSIONS_KEY = 18
 
-/** Largest version of each request that the broker takes, by api key; and the level of transactions of the cluster. */
+/** Largest version of each request that the broker supports, by api key; and the cluster's transaction version. */
 const API_VERSIONS: RequestKind<
   null,
   { readonly versions: ReadonlyMap<number, number>; readonly transactionVersion: number }

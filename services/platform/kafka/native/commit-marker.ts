@@ -1,4 +1,5 @@
-// The end of the transaction in which a record was written: the control batch that the broker appends to the partition.
+// Finds the end of the transaction in which a record was written: the control batch that the broker appends to the
+// partition.
 
 import type { LogRecord } from '../log-client.ts'
 import type { Cluster } from './cluster.ts'
@@ -7,18 +8,18 @@ import { KafkaAnswerError } from './kafka-errors.ts'
 import { ATTRIBUTES, BATCH } from './record-batch.ts'
 import { checkedBatchEnd, isWholeBatchAt, readInt64, RecordCursor } from './record-cursor.ts'
 
-/** A broker answers a batch that is larger whole. */
+/** A broker returns a larger batch whole. */
 const BYTES_MAX = 1024 * 1024
-/** Fetches after which the end is taken for gone; it comes some records behind. */
+/** Fetches after which the marker counts as gone; it follows a few records later. */
 const FETCHES_MAX = 32
 
 export interface CommitMarker {
   readonly offset: number
-  /** By the clock of the broker that leads the partition. */
+  /** By the clock of the partition's leader. */
   readonly timestampMs: number
 }
 
-/** The committed record at an offset; null where none is, or no longer. @throws KafkaAnswerError */
+/** The committed record at an offset; null when there is none, or no longer. @throws KafkaAnswerError */
 export async function readRecordAt(
   cluster: Cluster,
   topic: string,
@@ -34,8 +35,8 @@ export async function readRecordAt(
 }
 
 /**
- * The commit marker of the record at an offset that a committed reader has read. Null when it was written in no
- * transaction, or where the marker cannot be read: the log is gone, or a later transaction is still open before it.
+ * The commit marker of the record at a committed offset. Null when the record was written outside a transaction, or
+ * when the marker cannot be read: the log is gone, or a later transaction is still open before it.
  * @throws KafkaAnswerError, SluiceError SLUICE_LOG_CORRUPT
  */
 export async function readCommitMarker(
@@ -55,7 +56,7 @@ export async function readCommitMarker(
   return search.marker
 }
 
-/** Goes through the batches of a partition from the one of a record on. */
+/** Goes through the batches of a partition, starting with the one that holds the record. */
 export class MarkerSearch {
   readonly #offset: number
   #producerId: bigint | null = null
@@ -72,7 +73,7 @@ export class MarkerSearch {
     return this.#isDone
   }
 
-  /** Null until it is found, and when there is none. */
+  /** Null until the marker is found, and when there is none. */
   get marker(): CommitMarker | null {
     return this.#marker
   }
@@ -96,12 +97,12 @@ export class MarkerSearch {
     const attributes = bytes.readInt16BE(start + BATCH.attributes)
     const producerId = bytes.readBigInt64BE(start + BATCH.producerId)
     if (this.#producerId === null) {
-      // The batch of the record itself; one that begins behind it has taken its place: the record is gone.
+      // The batch of the record itself. If it begins behind the record, the record is gone.
       this.#isDone = baseOffset > this.#offset || (attributes & ATTRIBUTES.isTransactional) === 0
       this.#producerId = producerId
       return
     }
-    // The record is committed, so the next control batch of its producer is the commit and no abort.
+    // The record is committed, so the next control batch of its producer is the commit marker, not an abort.
     if ((attributes & ATTRIBUTES.isControl) === 0 || producerId !== this.#producerId) return
     this.#isDone = true
     this.#marker = {
@@ -111,7 +112,7 @@ export class MarkerSearch {
   }
 }
 
-/** Null where the log has no such offset any more. */
+/** Null when the log no longer holds the offset. */
 async function fetchAt(
   cluster: Cluster,
   topic: string,

@@ -6,7 +6,7 @@ import { type ErrorName, errorNameOf } from './kafka-errors.ts'
 
 const ALL_READS = 0
 const COMMITTED_READS = 1
-/** No fetch session: each request names all of its partitions. */
+/** No fetch session: each request lists all of its partitions. */
 const SESSION_NONE = { id: 0, epoch: -1 } as const
 const EPOCH_UNKNOWN = -1
 
@@ -19,22 +19,25 @@ export interface FetchedPartition {
   readonly highWatermark: number
   readonly lastStableOffset: number
   readonly aborted: readonly { readonly producerId: bigint; readonly firstOffset: number }[]
-  /** Raw record batches, the last one perhaps cut off. */
+  /** Raw record batches; the last one may be cut off. */
   readonly bytes: Buffer | null
 }
 
-/** Where to read, and how much of it at a time. */
+/** The position and size of a fetch. */
 export interface FetchPlace {
   readonly topic: string
   readonly topicId: string
   readonly partition: number
   readonly offset: number
   readonly bytesMax: number
-  /** How long the broker waits for records. */
+  /** Longest wait of the broker for records. */
   readonly waitMsMax: number
 }
 
-/** Asks the leader of one partition. `fetched` is null when it answers nothing of it, as one does that limits its clients. */
+/**
+ * Fetches one partition from its leader. `fetched` is null when the answer omits the partition, as a throttling broker
+ * does.
+ */
 export async function fetchFromLeader(
   cluster: Cluster,
   purpose: Purpose,
@@ -111,7 +114,7 @@ export const FETCH: RequestKind<
   },
 }
 
-/** An end of a partition. `committed`: without what an open transaction may still change. */
+/** An end of a partition. `committed` is the last stable offset. */
 export type LogEnd = 'earliest' | 'latest' | 'committed'
 
 const END_TIMESTAMPS: Readonly<Record<LogEnd, bigint>> = {

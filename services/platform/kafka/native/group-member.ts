@@ -1,5 +1,5 @@
-// Membership of a consumer group by the classic protocol, with an assigner of our own and, where the member has a name that
-// stays, static membership (KIP-345): started again within its session, it goes on with its partitions without a rebalance.
+// Membership of a consumer group by the classic protocol, with our own assigner. With an instance id it is static
+// membership (KIP-345): a member that restarts within its session keeps its partitions without a rebalance.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import { SluiceError } from '../../../core/errors.ts'
@@ -22,19 +22,19 @@ import {
 import { type ErrorName, KafkaAnswerError } from './kafka-errors.ts'
 import type { Membership } from './membership.ts'
 
-/** Not that of kafkajs: the coordinator refuses a group of both. */
+/** Differs from that of kafkajs: the coordinator refuses a group that mixes both. */
 const PROTOCOL = 'sluice-partitions-native'
 const RETRY_MS_FIRST = 5
 const RETRY_MS_MAX = 250
 const HEARTBEATS_PER_SESSION = 6
-/** How long a transaction that is open may hold up the reading of offsets. */
+/** Longest time that an open transaction may delay the reading of offsets. */
 const STABLE_MS_MAX = 30_000
 const LEAVE_MS_MAX = 2_000
 
 /** Requests that wait for other members. */
 const WAITING: ReadonlySet<string> = new Set(['JoinGroup', 'SyncGroup'])
 
-/** Answers after which the coordinator is looked for anew, or asked again. */
+/** Answers after which the coordinator is looked up again, or asked again. */
 const PASSING: ReadonlySet<ErrorName> = new Set([
   'COORDINATOR_LOAD_IN_PROGRESS',
   'COORDINATOR_NOT_AVAILABLE',
@@ -45,12 +45,12 @@ export interface GroupMemberOptions {
   readonly cluster: Cluster
   readonly log: Logger
   readonly groupId: string
-  /** Partition p of each goes to the same member; there are as many as the first topic has. */
+  /** Partition p of each goes to the same member. The first topic determines the number of partitions. */
   readonly topics: readonly string[]
   readonly instanceId: string | null
   readonly sessionTimeoutMs: number
   readonly rebalanceTimeoutMs: number
-  /** A text that all members are told of. */
+  /** A text that all members receive. */
   readonly memberData: string
 }
 
@@ -72,7 +72,7 @@ export class GroupMember implements Group {
     })
   }
 
-  /** The newest membership; null before the first assignment, and from the end of one to the next. */
+  /** The current membership; null before the first assignment, and between two assignments. */
   get membership(): Membership | null {
     return this.#membership
   }
@@ -86,7 +86,7 @@ export class GroupMember implements Group {
     return new Promise((resolve, reject) => {
       void this.#live(handlers, resolve).catch((error: unknown) => {
         this.#membership = null
-        // A broker that is away while the member leaves is no failure of it.
+        // A broker that is away while the member leaves does not count as a failure.
         if (this.#hasLeft) {
           resolve()
           return
@@ -102,7 +102,7 @@ export class GroupMember implements Group {
     return this.#readOffset(topic, partition, true)
   }
 
-  /** As `readCommitted`, but without what an open transaction may still add: for finding out who committed last. */
+  /** As `readCommitted`, but without waiting for open transactions: finds out who committed last. */
   readCommittedUnstable(topic: string, partition: number): Promise<CommittedOffset | null> {
     return this.#readOffset(topic, partition, false)
   }
@@ -115,7 +115,7 @@ export class GroupMember implements Group {
     const memberId = this.#memberId
     if (memberId === '' && instanceId === null) return
     const leaving = this.#ask(LEAVE_GROUP, { groupId, memberId, instanceId })
-    // Whoever cannot be told finds out when the session ends.
+    // If the coordinator cannot be told, it finds out when the session expires.
     await Promise.race([
       leaving.catch(() => undefined),
       sleepMs(LEAVE_MS_MAX, undefined, { ref: false }),
@@ -149,7 +149,7 @@ export class GroupMember implements Group {
     onFirst()
   }
 
-  /** One round of JoinGroup and SyncGroup. Null when it is to be repeated. */
+  /** One round of JoinGroup and SyncGroup. Null when it must be repeated. */
   async #joinOnce(): Promise<readonly number[] | null> {
     const { groupId, topics, instanceId, sessionTimeoutMs, rebalanceTimeoutMs } = this.#options
     const joined = await this.#ask(JOIN_GROUP, {
@@ -183,7 +183,7 @@ export class GroupMember implements Group {
     return partitions
   }
 
-  /** True for answers after which one joins again. @throws KafkaAnswerError for those that end the membership */
+  /** True for answers that require another join. @throws KafkaAnswerError for those that end the membership */
   #mustRepeat(request: string, error: ErrorName): boolean {
     if (error === 'NONE') return false
     if (error === 'UNKNOWN_MEMBER_ID') this.#memberId = ''
@@ -193,7 +193,7 @@ export class GroupMember implements Group {
     return true
   }
 
-  /** Members in the order of their names take partitions in turn. */
+  /** Assigns partitions to members in turn, in the order of the members' names. */
   async #assign(
     members: readonly JoinedMember[],
   ): Promise<readonly { memberId: string; assignment: Buffer }[]> {
@@ -215,7 +215,7 @@ export class GroupMember implements Group {
     })
   }
 
-  /** Heartbeats until the membership is given up; calls `onEnd` when the group is to be joined anew. Never rejects. */
+  /** Sends heartbeats until the membership ends; calls `onEnd` when the member must join again. Never rejects. */
   async #beat(onEnd: () => void): Promise<void> {
     const { cluster, log, groupId, sessionTimeoutMs } = this.#options
     const membership = this.#membership
@@ -233,7 +233,8 @@ export class GroupMember implements Group {
         const { error } = answer
         if (error === 'NONE') continue
         if (error === 'REBALANCE_IN_PROGRESS') {
-          // Goes on while the work is being ended: a coordinator drops who is silent for a session, also in a rebalance.
+          // Heartbeats continue while the work ends: a coordinator drops a member that is silent for a session, even
+          // during a rebalance.
           onEnd()
           continue
         }
@@ -246,7 +247,7 @@ export class GroupMember implements Group {
       } catch (error) {
         cluster.forgetCoordinator('group', groupId)
         log.warn({ error }, 'A heartbeat to the consumer group has failed; trying again.')
-        // Others may own the partitions by now.
+        // Other members may own the partitions by now.
         if (performance.now() - answeredMs > sessionTimeoutMs) break
       }
     }
@@ -265,7 +266,7 @@ export class GroupMember implements Group {
     const { groupId } = this.#options
     const endMs = performance.now() + STABLE_MS_MAX
     for (let waitMs = RETRY_MS_FIRST; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
-      // Of this partition alone: transactions of other members are always open on theirs.
+      // Only this partition: other members always have open transactions on theirs.
       const body = { groupId, topic, partitions: [partition], requireStable }
       const { error, offsets } = await this.#ask(OFFSET_FETCH, body)
       if (error !== 'NONE') throw new KafkaAnswerError('OffsetFetch', error, groupId)
@@ -289,13 +290,13 @@ export class GroupMember implements Group {
     }
   }
 
-  /** Asks the group's coordinator, again while it moves or is away. */
+  /** Sends to the group's coordinator, again while it moves or is away. */
   #ask<Body, Answer extends { readonly error: ErrorName }>(
     kind: RequestKind<Body, Answer>,
     body: Body,
   ): Promise<Answer> {
     const { cluster, groupId } = this.#options
-    // Not behind a JoinGroup that waits: a broker answers the requests of a connection one after the other.
+    // A waiting JoinGroup has its own connection, since a broker answers the requests of a connection in order.
     const purpose = WAITING.has(kind.name) ? 'group' : 'control'
     return this.#insist(async () => {
       const node = await cluster.coordinatorOf('group', groupId)
@@ -305,7 +306,7 @@ export class GroupMember implements Group {
     })
   }
 
-  /** Repeats what fails for want of a broker, until the member leaves. A broker that says no is not asked again. */
+  /** Repeats attempts that fail because no broker answers, until the member leaves. A refusal is not repeated. */
   async #insist<Answer>(attempt: () => Promise<Answer>): Promise<Answer> {
     const { cluster, log, groupId } = this.#options
     for (let waitMs = RETRY_MS_FIRST; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {

@@ -1,4 +1,5 @@
-// Requests of group membership (classic protocol), and the encoding of what members tell each other (protocol type `consumer`).
+// Requests of group membership (classic protocol), and the encoding of the members' messages (protocol type
+// `consumer`).
 
 import { Reader, Writer } from '@platformatic/kafka'
 import type { RequestKind } from './cluster.ts'
@@ -8,7 +9,7 @@ import type { Membership } from './membership.ts'
 const PROTOCOL_TYPE = 'consumer'
 const VERSION = 1
 
-/** A member as the leader sees it. */
+/** A member as the group leader sees it. */
 export interface JoinedMember {
   readonly memberId: string
   readonly instanceId: string | null
@@ -29,7 +30,7 @@ export const JOIN_GROUP: RequestKind<
     readonly error: ErrorName
     readonly generation: number
     readonly leader: string
-    /** For a leader that came back under its instance id: the assignment stands. */
+    /** True for a leader that rejoined under its instance id: the assignment stands. */
     readonly isAssigned: boolean
     readonly memberId: string
     /** Empty for all but the leader. */
@@ -152,7 +153,7 @@ export const OFFSET_FETCH: RequestKind<
     readonly groupId: string
     readonly topic: string
     readonly partitions: readonly number[]
-    /** Whether offsets of transactions that are open are waited for. */
+    /** True to wait for offsets of open transactions. */
     readonly requireStable: boolean
   },
   {
@@ -212,7 +213,7 @@ export const OFFSET_FETCH: RequestKind<
   },
 }
 
-/** A member's message to the leader: its topics, and a text of its own. */
+/** A member's message to the leader: its topics, and a text. */
 export interface Subscription {
   readonly topics: readonly string[]
   readonly data: string
@@ -234,7 +235,7 @@ export function decodeSubscription(bytes: Buffer): Subscription {
   return { topics, data: data?.toString() ?? '' }
 }
 
-/** The leader's message to a member: its partitions of every topic, and the texts of all members, one a line. */
+/** The leader's message to a member: its partitions of every topic, and the texts of all members, one per line. */
 export interface Assignment {
   readonly topics: readonly string[]
   readonly partitions: readonly number[]
@@ -256,7 +257,7 @@ export function encodeAssignment({ topics, partitions, living }: Assignment): Bu
     .appendBytes(Buffer.from(living.join('\n')), false).buffer
 }
 
-/** Partitions are those of the first topic; a member without any is told no topic. */
+/** Partitions are those of the first topic. A member without partitions receives no topic. */
 export function decodeAssignment(bytes: Buffer): Pick<Assignment, 'partitions' | 'living'> {
   if (bytes.length === 0) return { partitions: [], living: [] }
   const reader = Reader.from(bytes)
@@ -270,6 +271,6 @@ export function decodeAssignment(bytes: Buffer): Pick<Assignment, 'partitions' |
     false,
   )
   const data = reader.readNullableBytes(false)
-  // A leader that is no native client tells none.
+  // A leader that is not a native client sends none.
   return { partitions, living: data === null ? [] : data.toString().split('\n') }
 }

@@ -1,4 +1,4 @@
-// Error codes of the Kafka protocol that the native client meets, by name.
+// Error codes of the Kafka protocol that the native client handles, by name.
 
 const NAMES = {
   0: 'NONE',
@@ -55,12 +55,12 @@ const NAMES = {
 
 export type ErrorName = (typeof NAMES)[keyof typeof NAMES] | 'UNKNOWN_SERVER_ERROR'
 
-/** The name of an error code; codes that are not listed are UNKNOWN_SERVER_ERROR. */
+/** The name of an error code; unlisted codes are UNKNOWN_SERVER_ERROR. */
 export function errorNameOf(code: number): ErrorName {
   return (NAMES as Readonly<Record<number, ErrorName>>)[code] ?? 'UNKNOWN_SERVER_ERROR'
 }
 
-/** An answer of a broker that says no. `type` is read by kafka-failure.ts, as with errors of kafkajs. */
+/** An error answer of a broker. kafka-failure.ts reads `type`, as it does for errors of kafkajs. */
 export class KafkaAnswerError extends Error {
   override readonly name = 'KafkaAnswerError'
   readonly type: ErrorName

@@ -1,4 +1,4 @@
-// The last committed record of a partition, found from its end backwards.
+// Finds the last committed record of a partition, searching backwards from its end.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import { isSluiceError, SluiceError } from '../../../core/errors.ts'
@@ -11,7 +11,7 @@ import { readRange } from './range-reader.ts'
 
 const MOVED_MS_MAX = 10_000
 const RETRY_MS = 50
-/** How long a transaction may be open in the partition before its reader gives up. */
+/** Longest time that a transaction may be open in the partition before the reader gives up. */
 const STABLE_MS_MAX = 15_000
 const STABLE_RETRY_MS = 5
 
@@ -26,8 +26,8 @@ const MOVED: ReadonlySet<ErrorName> = new Set([
 ])
 
 /**
- * Once no transaction is open in the partition. Null when it holds no committed record.
- * @throws KafkaAnswerError, and what LogClient.readRange throws
+ * Reads the last committed record once no transaction is open in the partition. Null when there is none.
+ * @throws KafkaAnswerError, and errors of LogClient.readRange
  */
 export async function readLastRecord(
   cluster: Cluster,
@@ -44,7 +44,7 @@ export async function readLastRecord(
       )
     } catch (error) {
       const hasMoved = error instanceof KafkaAnswerError && MOVED.has(error.type)
-      // Retention took the lowest offset between the question for it and the reading.
+      // Retention removed the lowest offset between the request for it and the reading.
       const isGone = isSluiceError(error, 'SLUICE_PARTITION_OFFSET_OUT_OF_RANGE')
       if (!(hasMoved || isGone) || performance.now() > endMs) throw error
       cluster.forgetTopic(topic)
@@ -53,10 +53,12 @@ export async function readLastRecord(
   }
 }
 
-/** The end of the partition once all of it is committed or aborted: the end of a transaction is written after its answer. */
+/**
+ * The end of the partition, once all of it is committed or aborted. A transaction's marker is written after its answer.
+ */
 async function stableEnd(cluster: Cluster, topic: string, partition: number): Promise<number> {
   const endMs = performance.now() + STABLE_MS_MAX
-  // What is appended from here on is of no earlier owner.
+  // Records appended from here on are not by an earlier owner.
   const high = await endOf(cluster, topic, partition, 'latest')
   for (;;) {
     if ((await endOf(cluster, topic, partition, 'committed')) >= high) return high

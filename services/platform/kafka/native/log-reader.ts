@@ -1,5 +1,5 @@
-// Reads partitions by Fetch, one loop for each broker. A partition is asked for while nothing of it waits to be handed over,
-// so that memory is bounded by one fetch for each partition; its records are handed over in pieces.
+// Reads partitions by Fetch, with one loop per broker. A partition is fetched only when none of its records wait to be
+// passed on, so that memory is bounded by one fetch per partition. Its records are passed on in pieces.
 
 import { setImmediate as nextTurn, setTimeout as sleepMs } from 'node:timers/promises'
 import { SluiceError } from '../../../core/errors.ts'
@@ -11,20 +11,20 @@ import { FETCH, type FetchedPartition } from './fetch-requests.ts'
 import { type ErrorName, KafkaAnswerError } from './kafka-errors.ts'
 import { RecordCursor } from './record-cursor.ts'
 
-/** How long a broker waits for records: also the time after which a partition that joins a running fetch is asked for. */
+/** Longest wait of a broker for records. A partition that joins during a fetch waits this long before it is fetched. */
 const WAIT_MS_MAX = 50
-/** Least time between the beginnings of two fetches: each costs the broker the same, however little it brings. */
+/** Least time between the starts of two fetches: each costs the broker the same, however little it returns. */
 const FETCH_INTERVAL_MS = 4
 const FETCH_BYTES_MAX = 16 * 1024 * 1024
 export const PARTITION_BYTES = 1024 * 1024
-/** A batch that does not fit is asked for again with more room, up to this. */
+/** A batch that does not fit is fetched again with a larger limit, up to this. */
 const PARTITION_BYTES_MAX = 32 * 1024 * 1024
-/** Records of one hand-over. */
+/** Most records per call of `onRecords`. */
 const RECORDS_MAX = 2_048
 const RETRY_MS_FIRST = 10
 const RETRY_MS_MAX = 500
 
-/** Answers after which the leader is looked for anew. */
+/** Answers after which the leader is looked up again. */
 const MOVED: ReadonlySet<ErrorName> = new Set([
   'NOT_LEADER_OR_FOLLOWER',
   'LEADER_NOT_AVAILABLE',
@@ -39,25 +39,25 @@ const MOVED: ReadonlySet<ErrorName> = new Set([
 export interface NativeLogReaderOptions {
   readonly cluster: Cluster
   readonly log: Logger
-  /** Called with records as they come; never waits. */
+  /** Called with records as they arrive; never waits. */
   readonly onRecords: (fetched: FetchedRecords) => void
-  /** Called once for a partition that cannot be read on; it is not read any more. */
+  /** Called once for a partition that cannot be read, which is then abandoned. */
   readonly onFault: (topic: string, partition: number, fault: LogFault, error: SluiceError) => void
 }
 
-/** A partition that is read. Replaced as a whole by a seek, so that what was asked for another place is told apart. */
+/** A partition that is read. A seek replaces the object, so that fetches for the earlier position are recognised. */
 interface ReadPartition {
   readonly topic: string
   readonly partition: number
-  /** The topic's id when the partition was first read; another id is another topic. */
+  /** The topic's id when the partition was first read. Another id means that the topic was recreated. */
   topicId: string | null
   offset: number
-  /** Bytes to ask for at a time. */
+  /** Bytes to fetch at a time. */
   bytesMax: number
   isPaused: boolean
-  /** Being fetched, or handed over. */
+  /** True while it is being fetched, or its records are being passed on. */
   isBusy: boolean
-  /** Fetched records that are not handed over yet. */
+  /** Fetched records that are not passed on yet. */
   cursor: RecordCursor | null
   ends: Pick<FetchedRecords, 'highWatermark' | 'lastStableOffset'>
 }
@@ -68,7 +68,7 @@ export class NativeLogReader implements LogReader {
   readonly #loops = new Map<number, Promise<void>>()
   readonly #topicIds = new Map<string, string>()
   #finding: Promise<void> | null = null
-  /** A partition may have no loop: leaders are looked up again when the look-up under way is done. */
+  /** True when a partition may have no loop: leaders are looked up again after the running look-up. */
   #isWoken = false
   #isClosed = false
 
@@ -140,7 +140,7 @@ export class NativeLogReader implements LogReader {
     }
   }
 
-  /** Starts the loop of every broker that leads a partition and has none. */
+  /** Starts the loop of every broker that leads a partition and has no loop. */
   #startMissing(byLeader: ReadonlyMap<number, unknown>): void {
     for (const node of byLeader.keys()) {
       if (!this.#loops.has(node)) this.#loops.set(node, this.#loop(node))
@@ -173,7 +173,7 @@ export class NativeLogReader implements LogReader {
       const startMs = performance.now()
       try {
         const byLeader = await this.#byLeader()
-        // A partition may have moved to a broker that led none, while this one still leads others.
+        // A partition may have moved to a broker without a loop, while this one still leads others.
         this.#startMissing(byLeader)
         const led = byLeader.get(node)
         if (led === undefined) break
@@ -222,7 +222,7 @@ export class NativeLogReader implements LogReader {
     }
   }
 
-  /** Takes one partition's part of an answer: hands over its records, or says why there are none. */
+  /** Handles one partition of an answer: passes on its records, or reports its error. */
   #accept(read: ReadPartition, fetched: FetchedPartition): void {
     if (!this.#isCurrent(read)) return
     const { error, bytes, aborted, highWatermark, lastStableOffset } = fetched
@@ -242,14 +242,14 @@ export class NativeLogReader implements LogReader {
       return
     }
     if (error === 'UNKNOWN_TOPIC_ID' || error === 'INCONSISTENT_TOPIC_ID' || MOVED.has(error)) {
-      // The next round looks for the leader, and compares the topic's id.
+      // The next round looks up the leader, and compares the topic's id.
       this.#options.cluster.forgetTopic(read.topic)
       return
     }
     throw new KafkaAnswerError('Fetch', error, keyOf(read.topic, read.partition))
   }
 
-  /** Hands over what was fetched of a partition, in pieces, until it is paused. */
+  /** Passes on fetched records of a partition in pieces, until it is paused. */
   async #handOver(read: ReadPartition): Promise<void> {
     const { cursor, offset: from } = read
     try {
@@ -264,7 +264,7 @@ export class NativeLogReader implements LogReader {
           read.isBusy = false
           return
         }
-        // A large batch: others have their turn first.
+        // A large batch: give others a turn first.
         await nextTurn()
       }
     } catch (error) {
@@ -295,7 +295,7 @@ export class NativeLogReader implements LogReader {
 
 type ReadPlace = Pick<ReadPartition, 'topic' | 'partition' | 'offset'>
 
-/** The checksum is wrong, or what stands there is no batch. */
+/** The checksum is wrong, or the bytes are no batch. */
 export function corrupt({ topic, partition, offset }: ReadPlace, cause: unknown): SluiceError {
   const problem = cause instanceof Error ? cause.message : String(cause)
   return new SluiceError(
@@ -312,7 +312,7 @@ export function recreated({ topic, partition, offset }: ReadPlace): SluiceError 
   )
 }
 
-/** Makes room for a batch that was cut off. @throws Error when not even the most is enough for it */
+/** Raises the limit for a batch that was cut off. @throws Error when it already is the highest */
 export function askForMore(read: { bytesMax: number }): void {
   if (read.bytesMax >= PARTITION_BYTES_MAX) throw new Error('no whole batch stands there.')
   read.bytesMax = Math.min(read.bytesMax * 2, PARTITION_BYTES_MAX)

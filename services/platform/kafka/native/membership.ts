@@ -1,8 +1,8 @@
-// How a process presents itself to the coordinator of its consumer group.
+// The identity of a process in its consumer group.
 
-/** Membership of a consumer group in one generation; the coordinator refuses offsets that come with any other. */
+/** Membership of a consumer group in one generation; the coordinator refuses offsets sent with any other. */
 export interface Membership {
-  /** Given by the coordinator. */
+  /** Assigned by the coordinator. */
   readonly memberId: string
   /** Rises with each rebalance. */
   readonly generation: number

@@ -1,4 +1,5 @@
-// The log by our own reader, membership and transactions, over connections of @platformatic/kafka (docs/kafka.md).
+// The log client with our own reader, membership and transactions, over connections of @platformatic/kafka
+// (docs/kafka.md).
 
 import { randomUUID } from 'node:crypto'
 import { kafkaRefusal } from '../kafka-failure.ts'
@@ -32,7 +33,7 @@ class NativeLogClient implements LogClient {
   readonly #member: GroupMember
   readonly #writer: TransactionWriter
   readonly #reader: NativeLogReader
-  /** Names this process, or the instance that it restarts: then it takes over what that one left open. */
+  /** Names this process. A static member keeps the id after a restart, and so takes over its open transaction. */
   readonly #transactionalId: string
   readonly group: Group
 
@@ -107,8 +108,8 @@ class NativeLogClient implements LogClient {
   }
 
   /**
-   * Ends what the last owner of a partition may have left open: until then its transaction would hide decisions from readers.
-   * One that still lives is fenced by the generation. kafkajs names no owner: its id is that of the partition.
+   * Ends the open transaction of the partition's last owner, which would hide decisions from readers. A living owner is
+   * fenced by the generation. Under kafkajs the metadata names no owner: the transactional id is that of the partition.
    */
   async #fenceLastOwner(partition: number): Promise<void> {
     const { topics, transactionalIdPrefix } = this.#options

@@ -1,5 +1,5 @@
-// Reads a stretch of one partition by Fetch, without the consumer group, on a connection of its own: a long stretch delays
-// neither the fetches nor the commits of the partitions that work.
+// Reads a range of one partition by Fetch, without the consumer group, on its own connection: a long range delays
+// neither the fetches nor the commits of working partitions.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import { SluiceError } from '../../../core/errors.ts'
@@ -12,27 +12,27 @@ import { KafkaAnswerError } from './kafka-errors.ts'
 import { askForMore, corrupt, PARTITION_BYTES, recreated } from './log-reader.ts'
 import { RecordCursor } from './record-cursor.ts'
 
-/** How long a broker waits for the end of a transaction that is open within the stretch. */
+/** Longest wait of a broker for the end of a transaction that is open within the range. */
 const WAIT_MS_MAX = 50
-/** Records of one hand-over. */
+/** Most records per call of `onRecords`. */
 const RECORDS_MAX = 2_048
-/** A leader that cannot be found or asked for so long ends the reading. */
+/** Time without a reachable leader after which the reading fails. */
 const AWAY_MS_MAX = 10_000
 const RETRY_MS_FIRST = 10
 const RETRY_MS_MAX = 500
 
-/** The next offset to read, and how. */
+/** The next offset to read, and the fetch settings. */
 interface Place {
   readonly topic: string
   readonly partition: number
-  /** The topic's id at the first fetch; another id is another topic. */
+  /** The topic's id at the first fetch. Another id means that the topic was recreated. */
   topicId: string | null
   offset: number
-  /** Bytes to ask for at a time. */
+  /** Bytes to fetch at a time. */
   bytesMax: number
 }
 
-/** As LogClient.readRange. At most one fetch of the stretch is in memory. */
+/** Implements LogClient.readRange. At most one fetch of the range is in memory. */
 export async function readRange(
   cluster: Cluster,
   { topic, partition, from, to }: LogRange,
@@ -43,7 +43,7 @@ export async function readRange(
   while (place.offset < to) {
     const fetched = await fetchNext(cluster, place, signal)
     if (fetched.bytes === null) {
-      // All of it is stable and nothing is left: compaction took the last offsets.
+      // Everything is stable and nothing is left: compaction removed the last offsets.
       if (Math.min(fetched.highWatermark, fetched.lastStableOffset) >= to) return
       continue
     }
@@ -60,7 +60,7 @@ export async function readRange(
   }
 }
 
-/** The next records of the partition; none when it answers that there are none yet. */
+/** The next records of the partition; empty when there are none yet. */
 async function fetchNext(
   cluster: Cluster,
   place: Place,
@@ -85,7 +85,7 @@ async function fetchNext(
   }
 }
 
-/** Null when the broker answers nothing of the partition, as one does that limits the rate of its clients. */
+/** Null when the answer omits the partition, as a throttling broker's does. */
 async function fetchOnce(cluster: Cluster, place: Place): Promise<FetchedPartition | null> {
   const { topic, partition, offset, bytesMax } = place
   const { topicId } = await cluster.topic(topic)

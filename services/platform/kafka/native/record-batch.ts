@@ -30,7 +30,7 @@ export const BATCH = {
   records: 61,
 } as const
 
-/** The only format that is read and written. */
+/** The only supported format. */
 export const BATCH_MAGIC = 2
 
 /** Bits of the attributes. The lowest three name the compression. */
@@ -41,7 +41,7 @@ export const ATTRIBUTES = {
   isControl: 0x20,
 } as const
 
-/** Bytes before those that the length of a batch counts. */
+/** Number of bytes before those that the length field counts. */
 export const LENGTH_END = BATCH.length + 4
 
 /** No producer, no epoch, no leader: absent in this format is -1. */
@@ -51,11 +51,11 @@ export interface OutgoingRecord {
   readonly key: Buffer | string | null
   readonly value: Buffer | null
   readonly headers?: Readonly<Record<string, string | Buffer>>
-  /** The time of encoding when absent. */
+  /** Defaults to the time of encoding. */
   readonly timestampMs?: number
 }
 
-/** Makes a broker refuse a batch that comes twice, out of order or from a fenced producer. */
+/** Lets the broker refuse a batch that is repeated, out of order or from a fenced producer. */
 export interface BatchProducer {
   readonly producerId: bigint
   readonly epoch: number

@@ -24,11 +24,11 @@ export const RECORD_HEADER_BYTES_MAX = 16 * 1024
 /** Length, attributes, two deltas, two lengths and a count, one byte each. */
 const RECORD_BYTES_MIN = 7
 
-/** Work between two turns of the event loop, in records passed over: some milliseconds. */
+/** Records passed over between two turns of the event loop: a few milliseconds. */
 const WORK_PER_TURN = 100_000
 const WORK_PER_BATCH = 32
 const WORK_PER_HEADER = 16
-/** Checksums run at some bytes a nanosecond. */
+/** Checksums cost a few bytes per nanosecond. */
 const BYTES_PER_WORK = 64
 
 /** Type of a control record that ends a transaction without effect. */
@@ -40,11 +40,11 @@ export interface AbortedTransaction {
 }
 
 export interface RecordCursorOptions {
-  /** Batches one after the other; the last one may be cut off. */
+  /** Consecutive batches; the last one may be cut off. */
   readonly bytes: Buffer
-  /** Records below it are passed over: a broker answers whole batches. */
+  /** Records below this offset are skipped, since a broker returns whole batches. */
   readonly fromOffset: number
-  /** The aborted transactions that the broker named along with the bytes, in any order. */
+  /** The aborted transactions listed in the answer, in any order. */
   readonly aborted: readonly AbortedTransaction[]
   readonly expandedBytesMax?: number
 }
@@ -57,16 +57,16 @@ interface OpenBatch {
   readonly maxTimestampMs: number
   readonly isLogAppendTime: boolean
   readonly recordCount: number
-  /** Records that were not read yet. */
+  /** Records that are not read yet. */
   remaining: number
   /** Number of the compression while the records are still compressed, else 0. */
   compressionId: number
   reader: RecordReader
-  /** Offset of the record that was read last. */
+  /** Offset of the last record read. */
   offset: number
-  /** Whether the records were compressed. */
+  /** True when the records were compressed. */
   isExpanded: boolean
-  /** Whether one refused record stands for each offset that is left. */
+  /** True when one refused record replaces each remaining offset. */
   isRefused: boolean
 }
 
@@ -77,7 +77,7 @@ export class RecordCursor {
   readonly #abortedProducers = new Set<bigint>()
   #abortedCount = 0
   #position = 0
-  /** No later batch may begin below it. */
+  /** No later batch may begin below this offset. */
   #lastOffset = -1
   #nextOffset: number
   #batch: OpenBatch | null = null
@@ -92,23 +92,22 @@ export class RecordCursor {
     this.#expandedBytesMax = expandedBytesMax ?? BATCH_EXPANDED_BYTES_MAX
   }
 
-  /** Everything below was handed out, is a control record, belongs to an aborted transaction or is gone. */
+  /** Everything below was returned, is a control record, belongs to an aborted transaction or is gone. */
   get nextOffset(): number {
     return this.#nextOffset
   }
 
   /**
-   * Whether no whole batch is left. The next Fetch begins at `nextOffset`. A cursor that is done without progress over
-   * bytes that are not empty was given a first batch whose length is wrong: brokers answer the first one whole.
+   * True when no whole batch is left. The next Fetch begins at `nextOffset`. A cursor that is done without progress
+   * over non-empty bytes has a first batch with a wrong length: brokers return the first one whole.
    */
   get isDone(): boolean {
     return this.#batch === null && !isWholeBatchAt(this.#bytes, this.#position)
   }
 
   /**
-   * The next records in the order of their offsets, `recordsMax` at most; none when only passed over ones were left.
-   * One call at a time.
-   * @throws SluiceError SLUICE_LOG_CORRUPT at a batch that is damaged, once the records before it were handed out.
+   * The next records in offset order, at most `recordsMax`; none when only skipped records were left. One call at a
+   * time. @throws SluiceError SLUICE_LOG_CORRUPT at a damaged batch, once the records before it were returned.
    */
   async take(recordsMax: number): Promise<readonly LogRecord[]> {
     assert(recordsMax > 0 && !this.#isTaking, 'records are taken one call at a time')
@@ -137,7 +136,7 @@ export class RecordCursor {
     return records
   }
 
-  /** Opens the batch at the position; passes over one without records for us. */
+  /** Opens the batch at the position; skips a batch without records for us. */
   #openNextBatch(): void {
     const bytes = this.#bytes
     const start = this.#position
@@ -180,7 +179,10 @@ export class RecordCursor {
     }
   }
 
-  /** Whether a batch holds data of no aborted transaction. Follows which producers have one at this offset. */
+  /**
+   * True when a batch holds data of no aborted transaction. Tracks the producers with an aborted transaction at this
+   * offset.
+   */
   #isCommittedData(
     start: number,
     attributes: number,
@@ -231,7 +233,7 @@ export class RecordCursor {
         this.#closeBatch(batch)
       }
     } catch (error) {
-      // The checksum is right, so this is how its producer compressed it; the log itself is sound.
+      // The checksum is right, so the producer wrote this compression; the log itself is sound.
       if (!batch.isExpanded || !isSluiceError(error)) throw error
       batch.isRefused = true
     }
@@ -242,8 +244,8 @@ export class RecordCursor {
     const end = reader.startRecord()
     const timestampDeltaMs = reader.varlong()
     const offsetDelta = reader.varint()
-    // A batch without gaps has one offset a record. A broker numbers records so without a look at the deltas, and a
-    // producer may have sent any; those of a compacted batch were written by the broker.
+    // A batch without gaps has one offset per record. A broker then numbers records without reading the deltas, and a
+    // producer may have sent any. Deltas of a compacted batch were written by the broker.
     const isWithoutGaps = baseOffset + batch.recordCount - 1 === batch.lastOffset
     const index = batch.recordCount - batch.remaining
     const offset = baseOffset + (isWithoutGaps ? index : offsetDelta)
@@ -280,7 +282,7 @@ export class RecordCursor {
     this.#nextOffset = offset + 1
   }
 
-  /** One record for each offset that is left, so that each of them is answered. */
+  /** One refused record for each remaining offset, so that each of them is answered. */
   #refuseRecords(batch: OpenBatch, records: LogRecord[], recordsMax: number): void {
     while (
       this.#nextOffset <= batch.lastOffset &&
@@ -311,7 +313,7 @@ export class RecordCursor {
   }
 }
 
-/** Reads varints and fields out of the records of one batch, and never outside of them. */
+/** Reads varints and fields of the records of one batch, and never beyond its bytes. */
 class RecordReader {
   readonly bytes: Buffer
   at = 0
@@ -330,7 +332,7 @@ class RecordReader {
     if (this.at !== this.bytes.length) throw this.malformed('bytes follow the last record')
   }
 
-  /** Reads the length and the attributes, which have no meaning yet; answers where the record ends. */
+  /** Reads the length and the attributes, which have no meaning yet. Returns the end of the record. */
   startRecord(): number {
     const length = this.varint()
     const end = this.at + length
@@ -340,7 +342,7 @@ class RecordReader {
     return end
   }
 
-  /** 32 bits, zigzag; what a fifth byte has beyond them is lost, as in the Java client. */
+  /** 32 bits, zigzag; excess bits of a fifth byte are dropped, as in the Java client. */
   varint(): number {
     let value = 0
     for (let shift = 0; shift < 35; shift += 7) {
@@ -371,7 +373,7 @@ class RecordReader {
     return this.bytes.subarray(this.at, this.#skip(length, end))
   }
 
-  /** Headers of one name make a list. A header without a value says nothing and is left out. */
+  /** Several headers of one name become a list. A header without a value is left out. */
   headers(count: number, end: number): MessageHeaders {
     if (count < 0) throw this.malformed('a record has a negative number of headers')
     // Without a prototype, so that a header may have any name.
@@ -400,7 +402,7 @@ class RecordReader {
     return key.readInt16BE(2)
   }
 
-  /** Passes over so many bytes; answers where they end. */
+  /** Skips bytes, and returns the end. */
   #skip(length: number, end: number): number {
     const to = this.at + length
     if (length < 0 || to > end) throw this.malformed('a field is longer than its record')
@@ -416,7 +418,7 @@ class RecordReader {
   }
 }
 
-/** False where no bytes are left, or the last batch is cut off: the next Fetch answers it whole. */
+/** False when no bytes are left, or when the last batch is cut off: the next Fetch returns it whole. */
 export function isWholeBatchAt(bytes: Buffer, start: number): boolean {
   const bytesLeft = bytes.length - start
   if (bytesLeft <= BATCH.magic) return false

@@ -1,5 +1,5 @@
-// Requests of Kafka transactions. Versions of the same layout share a function; the version says which transactions are
-// meant, since brokers add partitions and offsets by themselves from Produce v12 and TxnOffsetCommit v5 on.
+// Requests of Kafka transactions. Versions with the same layout share a function. The version selects the kind of
+// transaction, since brokers add partitions and offsets by themselves from Produce v12 and TxnOffsetCommit v5 on.
 
 import type { Reader, Writer } from '@platformatic/kafka'
 import type { InputOffset } from '../log-client.ts'
@@ -7,7 +7,7 @@ import type { RequestKind } from './cluster.ts'
 import { type ErrorName, errorNameOf } from './kafka-errors.ts'
 import type { Membership } from './membership.ts'
 
-/** One incarnation of a transactional id, or of one transaction where each has an epoch of its own. */
+/** One incarnation of a transactional id; in version 2 every transaction has its own epoch. */
 export interface ProducerIdentity {
   readonly producerId: bigint
   readonly epoch: number
@@ -50,7 +50,7 @@ export const INIT_PRODUCER_ID: RequestKind<
   },
 }
 
-/** Partitions that a transaction of version 1 is going to write to. */
+/** Announces the partitions that a transaction of version 1 writes to. */
 export const ADD_PARTITIONS: RequestKind<
   ProducerBody & { readonly partitions: readonly TopicPartition[] },
   Answer
@@ -73,7 +73,7 @@ export const ADD_PARTITIONS: RequestKind<
   read: readErrorsOfPartitions,
 }
 
-/** The group whose offsets a transaction of version 1 is going to commit. */
+/** Announces the group whose offsets a transaction of version 1 commits. */
 export const ADD_OFFSETS: RequestKind<ProducerBody & { readonly groupId: string }, Answer> = {
   name: 'AddOffsetsToTxn',
   apiKey: 25,
@@ -96,7 +96,7 @@ export const ADD_OFFSETS: RequestKind<ProducerBody & { readonly groupId: string 
 type TxnOffsetCommitBody = ProducerBody & {
   readonly groupId: string
   readonly membership: Membership
-  /** At most one of each partition. */
+  /** At most one per partition. */
   readonly offsets: readonly InputOffset[]
 }
 
@@ -119,7 +119,7 @@ function txnOffsetCommit(version: number): RequestKind<TxnOffsetCommitBody, Answ
             each
               .appendInt32(partition)
               .appendInt64(BigInt(offset))
-              // The leader epoch of the record read last, which nobody asks for.
+              // The leader epoch of the last record read; unknown.
               .appendInt32(-1)
               .appendString(metadata),
           ),
@@ -130,7 +130,7 @@ function txnOffsetCommit(version: number): RequestKind<TxnOffsetCommitBody, Answ
   }
 }
 
-/** By version of transactions. */
+/** By transaction version. */
 export const TXN_OFFSET_COMMIT = { v1: txnOffsetCommit(4), v2: txnOffsetCommit(5) } as const
 
 /** One record batch for one partition. */
@@ -141,12 +141,12 @@ export interface PartitionBatch extends TopicPartition {
 interface ProduceBody {
   /** Null outside of transactions. */
   readonly transactionalId: string | null
-  /** How long the leader may wait for its replicas. */
+  /** Longest wait of the leader for its replicas. */
   readonly timeoutMs: number
   readonly batches: readonly PartitionBatch[]
 }
 
-/** What became of one batch. */
+/** The result of one batch. */
 export interface ProduceResult extends TopicPartition {
   readonly error: ErrorName
   readonly message: string | null
@@ -177,10 +177,10 @@ function produce(version: number): RequestKind<ProduceBody, readonly ProduceResu
   }
 }
 
-/** By version of transactions. */
+/** By transaction version. */
 export const PRODUCE = { v1: produce(11), v2: produce(12) } as const
 
-/** Commits. Version 1 leaves the producer as it is; version 2 answers the one of the next transaction. */
+/** Commits. Version 1 leaves the producer unchanged; version 2 returns the producer of the next transaction. */
 export const END_TXN: {
   readonly v1: RequestKind<ProducerBody, Answer & { readonly next: null }>
   readonly v2: RequestKind<ProducerBody, Answer & { readonly next: ProducerIdentity }>
@@ -230,12 +230,12 @@ function writeCommit(writer: Writer, { transactionalId, producer }: ProducerBody
 }
 
 function readError(reader: Reader): ErrorName {
-  // Throttling, which the broker sees to itself.
+  // Throttle time, which the broker enforces itself.
   reader.readInt32()
   return errorNameOf(reader.readInt16())
 }
 
-/** The first error of any partition that says why; those beside it are only not attempted. */
+/** The first informative error of any partition; the others only report that they were not attempted. */
 function readErrorsOfPartitions(reader: Reader): Answer {
   reader.readInt32()
   let error: ErrorName = 'NONE'
@@ -261,7 +261,7 @@ function readProduceResults(reader: Reader): readonly ProduceResult[] {
     topics.readArray((partitions) => {
       const partition = partitions.readInt32()
       const error = errorNameOf(partitions.readInt16())
-      // Base offset, time of appending, start of the log.
+      // Base offset, append time, log start offset.
       partitions.skip(3 * 8)
       partitions.readArray((record) => {
         record.readInt32()

@@ -1,9 +1,8 @@
-// One Kafka transaction for a process: the commits of all its partitions go into one after the other, and the next one
-// fills while one is under way.
-//
-// Fenced twice: a later incarnation of the transactional id shuts out this one, and the group's coordinator refuses offsets of
-// a member that has been followed by others. After any failure nobody knows what the transaction came to, so that nothing is
-// repeated here: all writers of the incarnation are dead, and those who open new ones read back what was committed.
+// One Kafka transaction at a time for a process. Commits of all its partitions share a transaction, and the next one
+// fills while one is running. Fenced twice: a later incarnation of the transactional id fences this one, and the
+// group's coordinator refuses offsets of an earlier generation. After a failure the outcome of the transaction is
+// unknown, so nothing is repeated here: all writers of the incarnation are dead, and new writers start from the
+// committed offsets.
 
 import { SluiceError } from '../../../core/errors.ts'
 import type { InputOffset, LogWriter, OutgoingMessage } from '../log-client.ts'
@@ -20,7 +19,7 @@ import {
 
 const TIMEOUT_MS = 10_000
 const PATIENCE_MS = 8
-/** So much is not held back for the sake of fewer transactions. */
+/** More waiting bytes than this start a transaction at once. */
 const WAITING_BYTES_MAX = 1_000_000
 
 export interface TransactionWriterOptions {
@@ -33,7 +32,7 @@ export interface TransactionWriterOptions {
   readonly timeoutMs?: number
   /** Null while the process is no member of the group: then nothing is committed. */
   readonly membership: () => Membership | null
-  /** Transactions without anything urgent begin so far apart. */
+  /** Least time between the starts of two transactions without urgent content. */
   readonly patienceMs?: number
 }
 
@@ -54,8 +53,8 @@ export class TransactionWriter {
   }
 
   /**
-   * Opens the output of a partition for the generation in which the process is now. When this returns, no transaction of an
-   * earlier incarnation of this process is open.
+   * Opens the output of a partition for the current generation. When it resolves, no transaction of an earlier
+   * incarnation of this process is open.
    */
   async openPartition(): Promise<LogWriter> {
     if (this.#isClosed) throw new Error('The writer of transactions is closed.')
@@ -63,13 +62,15 @@ export class TransactionWriter {
     return (await this.#incarnation).openPartition()
   }
 
-  /** Ends the open transaction of an owner that is gone. @throws when it has not ended within the transaction time-out */
+  /**
+   * Ends the open transaction of an owner that is gone. @throws when it does not end within the transaction time-out
+   */
   async fenceOwner(transactionalId: string): Promise<void> {
     const { cluster, timeoutMs } = this.#producer
     await initProducer(cluster, transactionalId, timeoutMs)
   }
 
-  /** Waits for the transaction under way; what waits behind it is refused. */
+  /** Waits for the running transaction; waiting commits are refused. */
   async close(): Promise<void> {
     this.#isClosed = true
     const incarnation = await this.#incarnation?.catch(() => null)
@@ -116,7 +117,7 @@ interface Waiting {
   readonly reject: (error: SluiceError) => void
 }
 
-/** From an initialisation of the transactional id to its first failure. */
+/** Lives from an initialisation of the transactional id to the first failure. */
 class Incarnation {
   readonly #options: IncarnationOptions
   #queue: Waiting[] = []
@@ -158,7 +159,7 @@ class Incarnation {
     return writer
   }
 
-  /** @throws AssertionError when a broker would refuse the metadata: that must not fail the commits of others */
+  /** @throws AssertionError when a broker would refuse the metadata, which must not fail the commits of others */
   #ownedOf(offsets: readonly InputOffset[]): readonly InputOffset[] {
     const { transactionalId, ownedTopic } = this.#options
     return offsets.map((offset) =>
@@ -173,7 +174,7 @@ class Incarnation {
     await this.#running
   }
 
-  /** Begins a transaction when it is time, or sees to it that this is asked again. */
+  /** Begins a transaction when it is due, or sets a timer to check again. */
   #schedule(): void {
     if (this.#running !== null || this.#queue.length === 0) return
     const isDue = this.#isUrgent || this.#waitingBytes > WAITING_BYTES_MAX
@@ -190,7 +191,7 @@ class Incarnation {
   }
 
   async #run(): Promise<void> {
-    // Other partitions, whose input has come in the same turn of the event loop, take part.
+    // Lets other partitions take part, whose input arrived in the same turn of the event loop.
     await new Promise(setImmediate)
     const membership = this.#options.membership()
     const taken = this.#take(membership)
@@ -213,7 +214,10 @@ class Incarnation {
     this.#schedule()
   }
 
-  /** Everything that waits, without commits of an earlier generation: their partitions may have other owners by now. */
+  /**
+   * Takes all waiting commits, and rejects those of an earlier generation, whose partitions may have other owners by
+   * now.
+   */
   #take(membership: Membership | null): readonly Waiting[] {
     const queue = this.#queue
     this.#queue = []
@@ -234,7 +238,7 @@ class Incarnation {
   #die(failure: unknown, taken: readonly Waiting[]): void {
     this.#failure ??= failure
     this.#stopTimer()
-    // First, so that whoever hears of the failure opens the next incarnation.
+    // Called first, so that a caller that sees the failure opens the next incarnation.
     this.#options.onDead()
     const lost = [...taken, ...this.#queue]
     this.#queue = []
@@ -255,7 +259,7 @@ class Incarnation {
   }
 }
 
-/** No membership equals none, not even another absent one. */
+/** An absent membership equals none, not even another absent one. */
 function isSame(a: Membership | null, b: Membership | null): boolean {
   if (a === null || b === null) return false
   return a.generation === b.generation && a.memberId === b.memberId && a.instanceId === b.instanceId

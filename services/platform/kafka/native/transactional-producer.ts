@@ -1,8 +1,7 @@
-// One incarnation of a transactional id: the requests of its transactions, one after the other.
-//
-// Under transactions of version 2 the offsets go first: the broker answers CONCURRENT_TRANSACTIONS to them at once while
-// the markers of the transaction before are written, whereas it holds back a Produce by some 20 ms. The members of the group
-// are checked there too, so that a member of yesterday is refused before it has appended anything.
+// One incarnation of a transactional id: the requests of its transactions, in order. In transactions of version 2 the
+// offsets go first: while the markers of the previous transaction are written, the broker answers them with
+// CONCURRENT_TRANSACTIONS at once, whereas it holds back a Produce by about 20 ms. The broker also checks the group
+// membership there, so that a member of an earlier generation is refused before it has appended anything.
 
 import assert from 'node:assert/strict'
 import { setTimeout as sleepMs } from 'node:timers/promises'
@@ -24,19 +23,19 @@ import {
   TXN_OFFSET_COMMIT,
 } from './transaction-requests.ts'
 
-/** A broker takes 1 MB a batch (`message.max.bytes`). */
+/** By default a broker accepts 1 MB per batch (`message.max.bytes`). */
 const BATCH_BYTES_MAX = 900_000
-/** Headers of a record and its lengths, at most. */
+/** Upper bound for a record's headers and lengths. */
 const RECORD_OVERHEAD_BYTES = 40
 const HEADER_OVERHEAD_BYTES = 10
-/** Below the request time-out of the connection: then the broker says that replicas are behind. */
+/** Below the request time-out of the connection, so that the broker can report lagging replicas. */
 const PRODUCE_TIMEOUT_MS = 5_000
-/** The end of a transaction takes a few ms, the move of a leader some hundred. */
+/** The end of a transaction takes a few ms, a change of leader a few hundred. */
 const QUICK_ATTEMPTS = 30
 const SLOW_WAIT_MS = 20
 const SEQUENCE_END = 2 ** 31
 
-/** Answers after which a batch has not been appended, but may be soon. */
+/** Answers after which a batch has not been appended, but may be on the next attempt. */
 const PASSING: ReadonlySet<ErrorName> = new Set([
   'CONCURRENT_TRANSACTIONS',
   'NOT_LEADER_OR_FOLLOWER',
@@ -55,7 +54,7 @@ export interface ProducerOptions {
 /** The content of one transaction. */
 export interface TransactionContent {
   readonly messages: readonly OutgoingMessage[]
-  /** The last of several offsets of a partition counts. */
+  /** Of several offsets of a partition the last one counts. */
   readonly offsets: readonly InputOffset[]
   readonly membership: Membership
 }
@@ -65,11 +64,11 @@ interface PartitionOutput extends TopicPartition {
   /** One batch each. */
   readonly pieces: OutgoingRecord[][]
   lastPieceBytes: number
-  /** The first piece, once it was encoded: sent again it must be the same bytes. */
+  /** The first piece, once encoded: a repetition must send the same bytes. */
   encoded: Buffer | null
 }
 
-/** Initialises the id: earlier incarnations are fenced, and what they left open is aborted. */
+/** Initialises the id: earlier incarnations are fenced, and their open transaction is aborted. */
 export async function openProducer(options: ProducerOptions): Promise<TransactionalProducer> {
   const { cluster, transactionalId, timeoutMs } = options
   const [identity, isV2] = await Promise.all([
@@ -79,7 +78,7 @@ export async function openProducer(options: ProducerOptions): Promise<Transactio
   return new TransactionalProducer(options, identity, isV2)
 }
 
-/** @throws KafkaAnswerError, also when the transaction before has not ended after `timeoutMs` */
+/** @throws KafkaAnswerError, also when the previous transaction has not ended after `timeoutMs` */
 export function initProducer(
   cluster: Cluster,
   transactionalId: string,
@@ -97,7 +96,7 @@ export class TransactionalProducer {
   readonly #coordinator: Coordinator
   readonly #groupCoordinator: Coordinator
   #identity: ProducerIdentity
-  /** Next sequence by `topic/partition`; those that have had none begin at 0. */
+  /** Next sequence by `topic/partition`; missing ones begin at 0. */
   readonly #sequences = new Map<string, number>()
 
   constructor(options: ProducerOptions, identity: ProducerIdentity, isV2: boolean) {
@@ -129,13 +128,13 @@ export class TransactionalProducer {
       }
       await this.#end(deadlineMs)
     } catch (error) {
-      // A broker that is away says nothing of what has moved.
+      // A failed broker reports no moves, so cached leaders are dropped.
       for (const { topic } of outputs) this.#options.cluster.forgetTopic(topic)
       throw error
     }
   }
 
-  /** Transactions of version 1: who takes part is said beforehand. */
+  /** In version 1, partitions and group are announced to the transaction first. */
   async #addToTransaction(
     outputs: readonly PartitionOutput[],
     offsets: readonly InputOffset[],
@@ -165,7 +164,7 @@ export class TransactionalProducer {
     await this.#groupCoordinator.ask(TXN_OFFSET_COMMIT[this.#version], body, deadlineMs)
   }
 
-  /** Sends one batch a partition at a time, to all leaders at once. */
+  /** Sends one batch per partition at a time, to all leaders at once. */
   async #produce(outputs: readonly PartitionOutput[], deadlineMs: number): Promise<void> {
     let rest = outputs
     let passing: ErrorName = 'REQUEST_TIMED_OUT'
@@ -182,7 +181,7 @@ export class TransactionalProducer {
     }
   }
 
-  /** Takes away the pieces that were appended. Returns why others were not, NONE when all are. */
+  /** Removes the pieces that were appended. Returns the error of the others, NONE when all were appended. */
   async #produceOnce(outputs: readonly PartitionOutput[]): Promise<ErrorName> {
     const { cluster } = this.#options
     const byLeader = new Map<number, PartitionOutput[]>()
@@ -267,7 +266,7 @@ export class TransactionalProducer {
     }
     const { next } = await this.#coordinator.ask(END_TXN.v2, body, deadlineMs)
     this.#identity = next
-    // Each epoch counts from 0.
+    // Sequences of each epoch count from 0.
     this.#sequences.clear()
   }
 }
@@ -284,7 +283,7 @@ class Coordinator {
     this.#key = key
   }
 
-  /** Asks again while the answer is a passing one, which means that nothing was done. */
+  /** Repeats a request after a passing error, which means that nothing was done. */
   async ask<Body, Answer extends { readonly error: ErrorName }>(
     request: RequestKind<Body, Answer>,
     body: Body,
@@ -300,7 +299,7 @@ class Coordinator {
     throw new KafkaAnswerError(request.name, passing, this.#key)
   }
 
-  /** The answer, or the error after which to ask again. */
+  /** The answer, or the passing error. */
   async #askOnce<Body, Answer extends { readonly error: ErrorName }>(
     request: RequestKind<Body, Answer>,
     body: Body,
@@ -322,7 +321,8 @@ class Coordinator {
 }
 
 function isPassing({ error, message }: ProduceResult): boolean {
-  // So a broker says that it could not ask the coordinator whether the partition belongs to the transaction.
+  // With this message a broker reports that it could not verify with the coordinator that the partition belongs to the
+  // transaction.
   const isUnverified = error === 'NOT_ENOUGH_REPLICAS' && /Unable to verify/.test(message ?? '')
   return isUnverified || PASSING.has(error)
 }
@@ -335,7 +335,7 @@ function placeOf({ topic, partition }: TopicPartition): string {
   return `${topic}/${partition}`
 }
 
-/** Messages by partition in their order, cut where a batch would grow too large. */
+/** Messages by partition in order, split before a batch grows too large. */
 function outputsOf(messages: readonly OutgoingMessage[]): readonly PartitionOutput[] {
   const byTopic = new Map<string, Map<number, PartitionOutput>>()
   const outputs: PartitionOutput[] = []
@@ -362,7 +362,7 @@ function outputsOf(messages: readonly OutgoingMessage[]): readonly PartitionOutp
   return outputs
 }
 
-/** Bytes of a message in a batch, or a little more. */
+/** Upper bound of the bytes of a message in a batch. */
 export function bytesOf({ key, value, headers }: OutgoingMessage): number {
   let bytes = RECORD_OVERHEAD_BYTES
   if (key !== null) bytes += typeof key === 'string' ? Buffer.byteLength(key) : key.length
