@@ -229,7 +229,7 @@ async function onceForAll(isDone, work) {
   await takeInstallLock()
   const release = () => rmSync(installLock, { force: true })
   process.once('exit', release)
-  // Whoever held the lock before us has probably done the work.
+  // The previous holder of the lock has probably done the work.
   if (!isDone()) await work()
   process.removeListener('exit', release)
   release()

@@ -1,5 +1,6 @@
-// The reference subscriber: follows the alerts topic with committed reads, decodes, and hands alerts over. What
-// it cannot decode is counted and told, and never stops it: later versions may send what this one lacks.
+// The reference subscriber: follows the alerts topic with committed reads, decodes, and passes on alerts. Messages that
+// it cannot decode are counted and reported, and never stop it: later versions may send alerts that this one does not
+// know.
 
 import type { Clock } from '../core/clock.ts'
 import type { RejectReason } from '../core/dead-letters.ts'
@@ -16,12 +17,12 @@ export interface TailOptions extends KafkaConnection {
   readonly startAt: 'beginning' | 'now'
   readonly clock: Clock
   readonly telemetry: AlertsTelemetry
-  /** Called once the subscriber's place is fixed: from then on no alert is missed. */
+  /** Called once the subscriber's position is fixed: from then on no alert is missed. */
   readonly onReady?: () => void
   readonly onNotRead?: (message: UnreadMessage) => void
 }
 
-/** An alert with how it came. */
+/** An alert and the context of its message. */
 export interface ReceivedAlert {
   readonly alert: Alert
   readonly partition: number
@@ -29,7 +30,7 @@ export interface ReceivedAlert {
   readonly receivedAtMs: number
 }
 
-/** A message of the topic that is no alert this version can read. */
+/** A message of the topic that this version cannot read as an alert. */
 export interface UnreadMessage {
   readonly partition: number
   readonly offset: number
@@ -38,9 +39,8 @@ export interface UnreadMessage {
 }
 
 /**
- * Follows the alerts topic until the signal comes. `onAlert` is called for one alert after the other; what it
- * returns is awaited.
- * @throws SluiceError SLUICE_BROKER_UNAVAILABLE or SLUICE_TOPICS_INVALID, or what `onAlert` throws.
+ * Follows the alerts topic until the signal is aborted. `onAlert` is called for one alert at a time, and its promise is
+ * awaited. @throws SluiceError SLUICE_BROKER_UNAVAILABLE or SLUICE_TOPICS_INVALID, or errors of `onAlert`.
  */
 export async function tailAlerts(
   options: TailOptions,

@@ -1,8 +1,6 @@
-// Reads topics as a service that answers what it reads: the answers and the offsets that they answer are committed in
-// one Kafka transaction, so that after a kill every message is answered once.
-//
-// One process per group: the transactional id is the group's, so that a second one shuts out the first, which then
-// ends with an error at its next answer.
+// Consumes topics and commits the output together with the offsets in one Kafka transaction, so that every message is
+// processed once, even after a kill. One process per group: the transactional id is the group's, so a second process
+// fences the first, which fails at its next commit.
 
 import type { Admin, TopicMessages } from 'kafkajs'
 import { SluiceError } from '../core/errors.ts'
@@ -31,42 +29,42 @@ const RETRY = { initialRetryTime: 50, maxRetryTime: 1_000, retries: 8 } as const
 
 export interface TransactionalConsumerOptions extends KafkaConnection {
   readonly topicPrefix: string
-  /** Name of the group that commits, and of the transactional id; the prefix is put before both. */
+  /** Name of the consumer group and of the transactional id, without the prefix. */
   readonly name: string
   readonly topics: readonly Topic[]
   /**
-   * Those of `topics` that refer to the others: at the start they are handed over only once the others have been read
-   * up to where they ended. At most one batch of each partition is held for that.
+   * Those of `topics` that refer to the others: at the start they are passed on only once the others have been read to
+   * their ends. At most one batch of each partition waits for that.
    */
   readonly topicsAfter?: readonly Topic[]
-  /** Records from this time on are read again at a start, to rebuild what is kept of them. */
+  /** Records from this time on are read again at a start, to rebuild the state. */
   readonly sinceMs: number
   readonly log: Logger
-  /** Another way to commit, for tests that show what this one is for. */
+  /** Replaces the commit, for tests that show why it is needed. */
   readonly openTransactions?: typeof openPartitionTransactions
 }
 
 export interface TransactionalConsumer extends Closable {
-  /** Metadata of the offsets that were committed last. */
+  /** Metadata of the last committed offsets. */
   readonly metadata: readonly string[]
-  /** True once everything that was there at the start has been taken. */
+  /** True once everything that existed at the start has been passed on. */
   readonly isCaughtUp: boolean
-  /** True for a message that was answered before the start: it rebuilds what is kept, and gets no second answer. */
+  /** True for a message that was processed before the start: it rebuilds the state, and gets no second answer. */
   isAnswered(topic: string, partition: number, offset: number): boolean
   /**
-   * Commits answers to a batch together with its end. @throws SluiceError SLUICE_COMMIT_UNKNOWN, or SLUICE_ACCESS_DENIED
-   * when a right is missing.
+   * Commits the output of a batch together with its end. @throws SluiceError SLUICE_COMMIT_UNKNOWN, or
+   * SLUICE_ACCESS_DENIED when a right is missing.
    */
   answer(
     batch: CommittedMessages,
     answers: readonly TopicMessages[],
     metadata?: string,
   ): Promise<void>
-  /** Commits what no message asked for. @throws SluiceError as `answer`. */
+  /** Commits output that no message caused. @throws SluiceError as `answer`. */
   tell(answers: readonly TopicMessages[], metadata: string): Promise<void>
   /**
-   * Hands over batches, one at a time, until the signal comes. `onCaughtUp` is called once.
-   * @throws SluiceError SLUICE_BROKER_UNAVAILABLE or SLUICE_TOPICS_INVALID, or what `take` throws.
+   * Passes on batches, one at a time, until the signal is aborted. `onCaughtUp` is called once. @throws SluiceError
+   * SLUICE_BROKER_UNAVAILABLE or SLUICE_TOPICS_INVALID, or errors of `take`.
    */
   run(
     take: (batch: CommittedMessages) => Promise<void>,
@@ -76,8 +74,8 @@ export interface TransactionalConsumer extends Closable {
 }
 
 /**
- * Shuts out an earlier process of this group, and finds out where to go on.
- * @throws SluiceError SLUICE_BROKER_UNAVAILABLE, SLUICE_TOPICS_INVALID, SLUICE_ACCESS_DENIED or SLUICE_TLS_FAILED.
+ * Fences an earlier process of this group, and finds the position to resume from. @throws SluiceError
+ * SLUICE_BROKER_UNAVAILABLE, SLUICE_TOPICS_INVALID, SLUICE_ACCESS_DENIED or SLUICE_TLS_FAILED.
  */
 export async function openTransactionalConsumer(
   options: TransactionalConsumerOptions,
@@ -94,7 +92,7 @@ export async function openTransactionalConsumer(
   try {
     await admin.connect()
     await mustExist(admin, topics)
-    // First the fence: from here on no earlier process commits, and what it left open is ended.
+    // Fence first: from here on no earlier process commits, and its open transaction has ended.
     const open = options.openTransactions ?? openPartitionTransactions
     transactions = await open({ kafka, transactionalId: name, groupId: name })
     const plan = await planResume(admin, name, topics, options.sinceMs)
@@ -127,7 +125,10 @@ class Reader implements TransactionalConsumer {
   readonly #plan: ResumePlan
   readonly #progress: ResumeProgress
   readonly #first: readonly string[]
-  /** Batches that wait for the first topics, with what fetches on, and up to where each has been read. */
+  /**
+   * Batches that wait for the first topics, with the functions that resume fetching, and the position up to which each
+   * is read.
+   */
   #held: { readonly batch: CommittedMessages; readonly goOn: () => void; next: number }[] = []
   readonly #transactions: PartitionTransactions
   /** Committed offset of each partition, so that metadata can be written without advancing it. */
@@ -170,7 +171,7 @@ class Reader implements TransactionalConsumer {
       Number(messages.at(-1)?.offset ?? -1) + 1,
       this.#committed.get(place) ?? 0,
     )
-    // Messages that are read only to rebuild are committed already, and seldom have new answers.
+    // Messages that only rebuild the state are already committed, and seldom have new output.
     if (offset === this.#committed.get(place) && answers.length === 0) return Promise.resolve()
     this.#committed.set(place, offset)
     return this.#commit(answers, { topic, partition, offset, metadata })
@@ -211,7 +212,7 @@ class Reader implements TransactionalConsumer {
           ({ batch }) => batch.topic === topic && batch.partition === partition,
         )
         if (held === undefined) this.#progress.advance(topic, partition, next)
-        // Behind its messages there may be the end of a transaction, which comes to nobody again.
+        // A transaction marker may follow the batch's messages; no handler ever sees it.
         else held.next = Math.max(held.next, next)
         look()
       },
@@ -257,7 +258,7 @@ class Reader implements TransactionalConsumer {
     const next = this.#last
       .then(() => this.#transactions.commit(answers, [offset]))
       .catch((error: unknown) => {
-        // Said by name: what helps is a right, not another start.
+        // Reported by name: the remedy is a right, not a restart.
         throw kafkaRefusal(error) ?? error
       })
     this.#last = next.catch(() => undefined)

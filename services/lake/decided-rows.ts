@@ -27,7 +27,7 @@ import {
   readFiles,
 } from '../platform/lake/lake-views.ts'
 
-/** Why a decision is skipped. Closed list. */
+/** Reasons for which a decision is skipped. Closed list. */
 export const LEFT_OUT = ['duplicate', 'other_feature_list', 'without_transaction'] as const
 export type LeftOut = (typeof LEFT_OUT)[number]
 

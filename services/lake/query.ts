@@ -1,4 +1,4 @@
-// Questions of people to the lake, in SQL: one statement that reads, over the views of its tables.
+// Queries of the lake in SQL: one read-only statement over the views of its tables.
 
 import type { DuckDBPreparedStatement, DuckDBResult, DuckDBValue } from '@duckdb/node-api'
 import { SluiceError } from '../core/errors.ts'
@@ -13,16 +13,15 @@ export interface QueryAnswer {
 }
 
 /**
- * Asks, and hands the answer to `use`.
- * @throws SluiceError SLUICE_USAGE when there is no lake or the statement cannot be run; SLUICE_LAKE_DAMAGED or
- * SLUICE_LAKE_BUSY when a file is not as it was.
+ * Runs the statement, and passes the answer to `use`. @throws SluiceError SLUICE_USAGE when there is no lake or the
+ * statement cannot be run; SLUICE_LAKE_DAMAGED or SLUICE_LAKE_BUSY when a file has changed or is gone.
  */
 export async function queryLake(
   folder: string,
   sql: string,
   use: (answer: QueryAnswer) => Promise<void>,
 ): Promise<void> {
-  // Without a folder for temporary files: what people ask must not fill the disk.
+  // Without a folder for temporary files, since a user's query must not fill the disk.
   const reader = await openLakeReader(folder, { temporaryFolder: null, isLocked: true })
   try {
     const result = await start(reader.session, sql)
@@ -35,8 +34,8 @@ export async function queryLake(
 }
 
 /**
- * EXPLAIN with its options. Only these forms pass, without comments, so that the rest is exactly the explained statement:
- * no statement that reads begins with ANALYZE or with a list of options.
+ * EXPLAIN with its options. Only these forms pass, without comments, so that the rest is exactly the explained
+ * statement: no read-only statement begins with ANALYZE or with a list of options.
  */
 const EXPLAIN =
   /^\s*EXPLAIN\b(?:\s+ANALYZE\b|\s*\(\s*(?:ANALYZE|FORMAT)\b[A-Z_,\s]{0,100}\))?(?=[\s(])/i
@@ -46,8 +45,8 @@ async function start(session: DuckDbSession, sql: string): Promise<DuckDBResult>
   const prepared = await prepareOne(session, sql)
   let readType = prepared.statementType
   if (readType === StatementType.EXPLAIN) {
-    // EXPLAIN ANALYZE runs what it explains, and the files of the lake may be written as well as read. So the
-    // explained statement is judged by its own type.
+    // EXPLAIN ANALYZE runs the statement, which could write to the lake's files. So the explained statement is judged
+    // by its own type.
     const prefix = EXPLAIN.exec(sql)?.[0]
     if (prefix === undefined) {
       throw usage(

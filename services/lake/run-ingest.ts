@@ -226,7 +226,7 @@ export class IngestGauge {
 }
 
 /**
- * How far the lake is behind the topics. Messages not covered by a commit are waiting, also those in memory. The send
+ * The lag of the lake behind the topics. Messages not covered by a commit are waiting, also those in memory. The send
  * time of unread messages is unknown, so their age counts from when they were first seen waiting.
  */
 export class LakeLag {

@@ -17,7 +17,10 @@ import { explainKafka, kafkaRefusal } from '../platform/kafka/kafka-failure.ts'
 import { rememberingPartitioner, sendWhole } from '../platform/kafka/whole-send.ts'
 import type { ProducedEvent } from './watermarks.ts'
 
-/** Least time between the beginnings of two requests that are not full, as `linger.ms` of Kafka's own producer: each costs the broker the same. */
+/**
+ * Least time between the starts of two requests that are not full, as `linger.ms` of Kafka's own producer: each costs
+ * the broker the same.
+ */
 const REQUEST_INTERVAL_MS = 5
 /** Limit on the messages of one request, about 400 kB; large enough for throughput. */
 const REQUEST_MESSAGES_MAX = 2_000
@@ -27,7 +30,7 @@ const RETRIES_MAX = 8
 const RETRIES_AT_START = 3
 const REQUEST_TIMEOUT_MS = 30_000
 const CONNECTION_TIMEOUT_MS = 3_000
-/** How long `close` waits for acknowledgements before it fails. */
+/** Longest wait of `close` for acknowledgements before it fails. */
 const FLUSH_MS_MAX = 30_000
 
 export interface KafkaSinkOptions extends KafkaConnection {
@@ -94,7 +97,7 @@ class KafkaSink implements Sink {
   #acknowledgedCount = 0
   #sending: Promise<void> | null = null
   #requestDone: Promise<void> = Promise.resolve()
-  /** When the last request began. */
+  /** Start of the last request. */
   #requestMs = -Infinity
   #failure: SluiceError | null = null
 

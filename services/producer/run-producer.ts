@@ -72,7 +72,7 @@ export interface Summary {
   readonly transactionsPerSecond: number
   /** Delay of sending against the schedule. */
   readonly behindMs: number
-  /** Why the run ended; null while it runs. */
+  /** Cause of the run's end; null while it runs. */
   readonly end: 'source' | 'duration' | 'signal' | 'output' | null
 }
 

@@ -26,7 +26,7 @@ import { readPartitionCount, topicName } from '../../platform/kafka/topics.ts'
 import type { Closable } from '../../platform/lifecycle.ts'
 import type { QueueState } from './queue-state.ts'
 
-/** A finding to record. Fields of the transaction are needed only where no alert of it is remembered. */
+/** A finding to record. Fields of the transaction are needed only when no alert of it is remembered. */
 export interface LabelRequest {
   /** Id of a transaction or of an alert. */
   readonly id: string
@@ -34,7 +34,7 @@ export interface LabelRequest {
   readonly source: Exclude<Disposition['source'], 'unknown' | 'replay'>
   readonly author: string
   readonly reason: string
-  /** Null when the request may be told from others only by what it says. */
+  /** Null when only the content distinguishes the request from others. */
   readonly idempotencyKey: string | null
   readonly card: string | null
   readonly eventTimeMs: number | null
@@ -44,19 +44,19 @@ export interface LabelRequest {
   readonly ipNetwork: string | null
 }
 
-/** Sources that a person or a system of the bank may name. */
+/** Sources that a person or a system of the bank may state. */
 export const LABEL_SOURCES_SAID = ['analyst', 'chargeback', 'customer'] as const
 
 /**
  * Outcome of a request. `unknown`: no alert of it is remembered, and card and event time are missing. `other_card`: the
- * alert is of another card than the request says.
+ * alert is about another card than the request.
  */
 export type LabelOutcome =
   | { readonly kind: 'unknown' | 'other_card' }
   | {
       readonly kind: Novelty
       readonly disposition: Disposition
-      /** False for what found nothing out. */
+      /** False for a finding without a verdict, which writes no label. */
       readonly isLabel: boolean
     }
 
@@ -64,13 +64,13 @@ export type LabelOutcome =
 export interface Labelling {
   readonly state: QueueState
   readonly writer: LabelWriter
-  /** Takes into the state every disposition that is committed at the call. */
+  /** Applies to the state every disposition that is committed at the call. */
   readonly catchUp: () => Promise<void>
 }
 
 /**
- * Writes a label, unless it says nothing new. The caller sees to it that calls do not overlap.
- * @throws SluiceError as `LabelWriter.write`.
+ * Writes a label, unless the finding is already recorded. The caller ensures that calls do not overlap. @throws
+ * SluiceError as `LabelWriter.write`.
  */
 export async function label(
   request: LabelRequest,
@@ -103,7 +103,7 @@ export async function label(
         })
       : known
   if (written === 'new') {
-    // Known here at once: the topic brings it again later, which changes nothing.
+    // Applied here at once; reading it from the topic later changes nothing.
     dispositions.take(disposition)
     state.alerts.takeDisposition(disposition)
   }
@@ -124,13 +124,13 @@ function subjectOf(request: LabelRequest, alert: Alert | null): LabelSubject | n
     eventTimeMs,
     merchant: alert?.merchant ?? request.merchant,
     terminal: alert?.terminal ?? request.terminal,
-    // No alert has these.
+    // An alert does not hold these fields.
     device,
     ipNetwork,
   }
 }
 
-/** A key may be anything, also something that should not stand in a topic. */
+/** A key may be any text, including text that must not be stored in a topic. */
 function hashOf(key: string): string {
   return createHash('sha256').update(key).digest('hex')
 }
@@ -141,10 +141,10 @@ function hashOf(key: string): string {
 
 const CONNECTION_TIMEOUT_MS = 3_000
 const RETRY = { initialRetryTime: 50, maxRetryTime: 1_000, retries: 5 } as const
-/** A process that is killed in its transaction keeps scorers from the labels behind it for at most as long. */
+/** The labels behind the open transaction of a killed process are hidden from scorers for at most this time. */
 const TRANSACTION_TIMEOUT_MS = 10_000
 const ATTEMPTS_MAX = 12
-/** Two that shut each other out wait for different times, at random. */
+/** Two processes that fence each other wait for different, random times. */
 const PAUSE_MS_MAX = 1_000
 
 export interface LabelWriterOptions extends KafkaConnection {
@@ -152,14 +152,14 @@ export interface LabelWriterOptions extends KafkaConnection {
   readonly codecs: Pick<Codecs, 'label' | 'disposition'>
 }
 
-/** Brings what is known up to all that is committed, and says what the disposition is beside it. */
+/** Applies everything that is committed, and returns whether the disposition is new. */
 export type Look = () => Promise<Novelty>
 
 export interface LabelWriter extends Closable {
   /**
-   * Resolves once the brokers have both, or when a look has shown that they are no news. One call at a time.
-   * @throws SluiceError SLUICE_INPUT_INVALID when the label is none that the scorer would take,
-   * SLUICE_BROKER_UNAVAILABLE or SLUICE_ACCESS_DENIED, and what `look` throws.
+   * Resolves once the brokers have both records, or once a look shows that they are not new. One call at a time.
+   * @throws SluiceError SLUICE_INPUT_INVALID for a label that the scorer would refuse, SLUICE_BROKER_UNAVAILABLE or
+   * SLUICE_ACCESS_DENIED, and errors of `look`.
    */
   write(disposition: Disposition, subject: LabelSubject, look: Look): Promise<Novelty>
 }
@@ -187,7 +187,7 @@ class Writer implements LabelWriter {
   readonly #kafka: Kafka
   readonly #labelPartitions: number
   readonly #options: LabelWriterOptions
-  /** Null while nobody, or somebody else, has the transactional id. */
+  /** Null while this process does not hold the transactional id. */
   #transactions: PartitionTransactions | null = null
 
   constructor(kafka: Kafka, labelPartitions: number, options: LabelWriterOptions) {

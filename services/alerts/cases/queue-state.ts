@@ -28,7 +28,7 @@ import { planSince, type ResumePlan, ResumeProgress } from '../../platform/kafka
 import { readPartitionCount, topicName } from '../../platform/kafka/topics.ts'
 import type { QueueConfig } from './config.ts'
 
-/** Some 100 MB of alerts. */
+/** About 100 MB of alerts. */
 const ALERTS_MAX = 50_000
 const KNOWN_MAX = 200_000
 const DISPOSITIONS_MAX = 200_000
@@ -37,9 +37,9 @@ const DISPOSITIONS_MAX = 200_000
 export interface Queue {
   readonly atMs: number
   readonly openAlerts: number
-  /** Alerts that were dropped since there was no room. */
+  /** Alerts dropped for lack of room. */
   readonly leftOut: number
-  /** The most urgent first. */
+  /** Most urgent first. */
   readonly cases: readonly Case[]
 }
 
@@ -51,7 +51,7 @@ export interface QueueStateOptions {
   readonly codecs: Pick<Codecs, 'alert' | 'decodeLabelMessage' | 'disposition'>
 }
 
-/** Topics that the state is made of. */
+/** Topics from which the state is built. */
 export const QUEUE_TOPICS = ['alerts', 'labels', 'dispositions'] as const
 
 export class QueueState {
@@ -94,7 +94,7 @@ export class QueueState {
     }
   }
 
-  /** The cases that are open now. */
+  /** The cases that are open at this time. */
   queue(): Queue {
     const atMs = this.#options.clock.nowMs()
     const open = this.alerts.open(atMs).map((alert) => prioritised(alert, DEFAULT_RATES))
@@ -106,10 +106,10 @@ export class QueueState {
 const CONNECTION_TIMEOUT_MS = 3_000
 const RETRY = { initialRetryTime: 50, maxRetryTime: 1_000, retries: 5 } as const
 
-/** Name of the groups that read for the queue; each run has one of its own, deleted afterwards. */
+/** Name prefix of the groups that read for the queue; each run has its own, deleted afterwards. */
 const READER_NAME = 'sluice-queue'
 
-/** Interval between two checks whether a follower has reached the end that the topic had. */
+/** Interval at which a follower's progress is compared with the end of the topic. */
 const CATCH_UP_POLL_MS = 10
 const CATCH_UP_MS_MAX = 10_000
 
@@ -133,7 +133,10 @@ export class DispositionChanges {
     if (topic === this.#topic) this.#next.set(placeKey(topic, partition), next)
   }
 
-  /** Resolves once all that is committed now has been taken by whoever follows. @throws SluiceError as `readQueue`. */
+  /**
+   * Resolves once the follower has applied everything that is committed at the call. @throws SluiceError as
+   * `readQueue`.
+   */
   async untilNow(): Promise<void> {
     const ends = await this.#ends()
     const endMs = performance.now() + CATCH_UP_MS_MAX
@@ -144,7 +147,7 @@ export class DispositionChanges {
     }
   }
 
-  /** Reads on into the state where there is more. @throws SluiceError as `readQueue`. */
+  /** Reads newer records into the state. @throws SluiceError as `readToEnd`, or the signal's reason. */
   async readOn(state: QueueState, signal: AbortSignal): Promise<void> {
     if (this.#hasTaken(await this.#ends())) return
     const { brokers, security } = this.#config
@@ -172,7 +175,7 @@ export class DispositionChanges {
   }
 }
 
-/** Reads what is there now. @throws SluiceError as `readToEnd`, or the signal's reason. */
+/** Reads the current content of the topics. @throws SluiceError as `readToEnd`, or the signal's reason. */
 export async function readQueue(
   config: QueueConfig,
   state: QueueState,
@@ -192,7 +195,7 @@ export async function readQueue(
   return changes
 }
 
-/** Follows the topics until the signal comes. @throws SluiceError as `follow`. */
+/** Follows the topics until the signal is aborted. @throws SluiceError as `follow`. */
 export async function followQueue(
   config: QueueConfig,
   state: QueueState,
@@ -234,7 +237,7 @@ async function plan(config: QueueConfig): Promise<ResumePlan> {
   return asked(config, async (admin) => {
     await readPartitionCount(admin, topicPrefix, QUEUE_TOPICS)
     const topics = QUEUE_TOPICS.map((topic) => topicName(topicPrefix, topic))
-    // Findings are remembered for longer than alerts are, so that none is recorded twice.
+    // Dispositions are remembered for longer than alerts, so that no finding is recorded twice.
     const whole = new Set([topicName(topicPrefix, 'dispositions')])
     return planSince(admin, topics, systemClock.nowMs() - horizonMs, whole)
   })

@@ -15,10 +15,10 @@ import {
   type LabelRequest,
 } from './label-request.ts'
 
-/** Alerts that are listed of one case; the count tells how many there are. */
+/** Most alerts listed per case; the count covers all of them. */
 const ALERTS_LISTED_MAX = 100
 
-/** The case without what only the scorer needs. */
+/** The case without fields that only the scorer needs. */
 export function caseView({ alerts, ...rest }: Case) {
   return {
     ...rest,
@@ -62,7 +62,7 @@ const KEY = /^[\x21-\x7e]{1,128}$/
 interface Answering extends Labelling {
   readonly clock: Clock
   readonly telemetry: Pick<CasesTelemetry, 'findingSaid'>
-  /** False until all of the topics is read: then nobody knows what has been said. */
+  /** False until the topics are read to their end: before that it is unknown which findings are recorded. */
   readonly isReady: () => boolean
 }
 
@@ -94,7 +94,7 @@ export function casesRoutes(answering: Answering): readonly Route[] {
   ]
 }
 
-/** One label after the other, so that two requests that say the same meet each other. */
+/** Processes labels one at a time, so that of two equal requests the second finds the first. */
 class LabelsInTurn {
   readonly #answering: Answering
   #last: Promise<unknown> = Promise.resolve()
@@ -139,7 +139,8 @@ function answerTo(outcome: LabelOutcome): ApiAnswer {
 }
 
 function labelRequest(fields: JsonFields, request: ApiRequest): LabelRequest {
-  // The author is who holds the token, whatever a caller says: the record of who labelled must hold against callers.
+  // The author is the holder of the token, whatever the request claims: the record of authors must not depend on
+  // callers.
   const author = request.caller
   assert(author !== null, 'A token that may label has a name.')
   fields.only(FIELDS)

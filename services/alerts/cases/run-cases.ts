@@ -23,11 +23,11 @@ export interface CasesOptions {
   readonly config: CasesConfig
   readonly clock: Clock
   readonly log: Logger
-  /** Once everything that was there at the start has been read. */
+  /** Called once everything that existed at the start has been read. */
   readonly onReady?: (ports: { readonly http: number; readonly metrics: number }) => void
 }
 
-/** Runs until the signal comes. @throws SluiceError as `openLabelWriter` and `openApiServer`. */
+/** Runs until the signal is aborted. @throws SluiceError as `openLabelWriter` and `openApiServer`. */
 export async function runCases(options: CasesOptions, signal: AbortSignal): Promise<void> {
   const opened: Closable[] = []
   try {

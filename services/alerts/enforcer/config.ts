@@ -14,12 +14,12 @@ export interface EnforcerConfig extends ServiceConfig {
   readonly subscriber: string
   readonly http: { readonly host: string; readonly port: number }
   readonly token: Secret
-  /** Signs receipts; null: they are not signed. */
+  /** Key that signs receipts; null leaves them unsigned. */
   readonly receiptKey: Secret | null
   readonly requestsPerSecondMax: number
   /** Card tokens that are never blocked here. */
   readonly neverBlocked: ReadonlySet<string>
-  /** As the scorer has it: no lease ends later after its alert. */
+  /** Equals the scorer's setting: no lease outlives its alert by more. */
   readonly leaseMs: number
 }
 

@@ -13,11 +13,11 @@ interface Answering {
   readonly blocks: ActiveBlocks
   readonly clock: Clock
   readonly telemetry: Pick<EnforcerTelemetry, 'authorised'>
-  /** False until the blocks are rebuilt: then nobody knows whether a card may pay. */
+  /** False until the blocks are rebuilt: before that it is unknown whether a card may pay. */
   readonly isReady: () => boolean
 }
 
-/** `POST /authorise` and `GET /blocks`. Both need the token: what is blocked is nobody else's business. */
+/** `GET /blocks` and `POST /authorise`. Both need the token, because blocks are confidential. */
 export function enforcerRoutes({ blocks, clock, telemetry, isReady }: Answering): readonly Route[] {
   const mustBeReady = (): void => {
     if (isReady()) return
@@ -31,7 +31,7 @@ export function enforcerRoutes({ blocks, clock, telemetry, isReady }: Answering)
       path: '/authorise',
       needs: 'write',
       async answer(request): Promise<ApiAnswer> {
-        // An authorisation has many fields; those that no block is about are passed over.
+        // Other fields of an authorisation are ignored.
         const card = (await request.body()).neededIdentifier('card', CARD_CHARACTERS_MAX)
         mustBeReady()
         const block = blocks.blockOf(card, clock.nowMs())

@@ -1,9 +1,8 @@
 // The reference enforcer: follows the alerts with committed reads, keeps the active blocks, answers whether a card may
-// pay, and writes a receipt for every block and release.
-//
-// Receipts and the offsets that they answer are one Kafka transaction, so a kill loses and repeats none. A block is in
-// force before its receipt is written, never after. At the start, blocks are rebuilt from alerts as old as a lease can
-// be; those that were answered before get no second receipt, and no payment is answered until all of them are read.
+// pay, and writes a receipt for every block and release. Receipts and the offsets that they cover are one Kafka
+// transaction, so a kill loses and repeats none. A block is active before its receipt is written, never after. At the
+// start, blocks are rebuilt from alerts as old as a lease can be. Alerts with an earlier receipt get no second one, and
+// no payment is answered until all of them are read.
 
 import type { Clock } from '../../core/clock.ts'
 import { ActiveBlocks, type Enforced } from '../../core/active-blocks.ts'
@@ -29,23 +28,26 @@ import { RECEIPT_SIGNATURE_HEADER, signReceipt } from '../receipts/receipt-signa
 import type { EnforcerConfig } from './config.ts'
 import { enforcerRoutes } from './routes.ts'
 
-/** A million active blocks take some 300 MB. */
+/** A million active blocks take about 300 MB. */
 const BLOCKS_MAX = 1_000_000
 const STANDING_MS = 1_000
-/** Event times may be ahead of the records' time stamps by this much. */
+/** Largest lead of an event time over its record's time stamp. */
 const AHEAD_MS_MAX = 3_600_000
 
 export interface EnforcerOptions extends Pick<TransactionalConsumerOptions, 'openTransactions'> {
   readonly config: EnforcerConfig
   readonly clock: Clock
   readonly log: Logger
-  /** Once payments are answered, which may take a while after a restart. */
+  /** Called once payments are answered, which may take a while after a restart. */
   readonly onReady?: (ports: { readonly http: number; readonly metrics: number }) => void
-  /** Told of receipts once they are committed. */
+  /** Called with receipts once they are committed. */
   readonly onReceipts?: (receipts: readonly Answer[]) => void
 }
 
-/** Runs until the signal comes. @throws SluiceError as `openTransactionalConsumer`, or SLUICE_CONFIG_INVALID for the port. */
+/**
+ * Runs until the signal is aborted. @throws SluiceError as `openTransactionalConsumer`, or SLUICE_CONFIG_INVALID for
+ * the port.
+ */
 export async function runEnforcer(options: EnforcerOptions, signal: AbortSignal): Promise<void> {
   const opened: Closable[] = []
   try {
@@ -123,7 +125,7 @@ async function run(
   )
 }
 
-/** An alert, and what was answered. */
+/** An alert and its receipt. */
 export interface Answer {
   readonly alert: Alert
   readonly enforced: Enforced

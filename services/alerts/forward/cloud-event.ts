@@ -1,5 +1,5 @@
-// Alerts as CloudEvents 1.0 in structured JSON mode, and the filter of a target. Structured, since a signature covers the
-// body: in binary mode the attributes are headers, which a proxy could change.
+// Alerts as CloudEvents 1.0 in structured JSON mode, and the filter of a target. Structured mode, because the signature
+// covers the body: in binary mode the attributes are headers, which a proxy could change.
 
 import type { Alert, AlertAction } from '../../core/wire/records.ts'
 
@@ -9,9 +9,9 @@ export const EVENT_CONTENT_TYPE = 'application/cloudevents+json; charset=utf-8'
 export const FORWARDED_ACTIONS = ['flag', 'block', 'release'] as const
 export type ForwardedAction = (typeof FORWARDED_ACTIONS)[number]
 
-/** An alert as it goes out. */
+/** The event of an alert. */
 export interface AlertEvent {
-  /** The same for every repeat of this revision of the alert. */
+  /** Equal for every repeat of this revision of the alert. */
   readonly id: string
   readonly body: string
 }
@@ -26,7 +26,7 @@ export function eventIdOf({ alertId, revision }: Pick<Alert, 'alertId' | 'revisi
   return `${alertId}.${revision}`
 }
 
-/** The event of an alert. The same alert gives the same bytes, whoever sends it and however often. */
+/** The event of an alert. The same alert always gives the same bytes. */
 export function alertEvent(alert: Alert): AlertEvent {
   const id = eventIdOf(alert)
   const event = {
@@ -45,18 +45,21 @@ export function alertEvent(alert: Alert): AlertEvent {
 /** Name in a list of segments for alerts that belong to none. */
 export const NO_SEGMENT = 'none'
 
-/** Every condition must hold; null holds always. */
+/** All conditions must hold; null matches everything. */
 export interface AlertFilter {
   readonly actions: readonly ForwardedAction[]
   readonly scoreMin: number | null
   readonly segments: readonly string[] | null
-  /** By currency, in its minor units; other currencies are not limited, since amounts of two are never compared. */
+  /**
+   * By currency, in its minor units. Other currencies have no limit, since amounts of two currencies are never
+   * compared.
+   */
   readonly amountMinorMin: Readonly<Record<string, number>> | null
 }
 
 /**
- * True when the target wants the alert. Score and amount do not keep back a release, or a block would stand at the
- * target whose release it never sees; nor does a score that is absent count as a low one.
+ * True when the alert matches the target's filter. Score and amount never hold back a release, or its block would
+ * remain at the target. An absent score does not count as a low one.
  */
 export function isWanted(alert: Alert, filter: AlertFilter): boolean {
   const { action, score, currency, amountMinor } = alert

@@ -57,7 +57,7 @@ function secretReader(folder: string, env: Environment): ReadSecret {
       return text === undefined || text === '' ? { why: 'is not set' } : { text }
     }
     const read = readBounded(resolve(folder, name), SECRET_BYTES_MAX)
-    // The one line end that editors leave is no part of it.
+    // The trailing line end that editors add is removed.
     return 'why' in read ? read : { text: read.text.replace(/\r?\n$/, '') }
   }
 }

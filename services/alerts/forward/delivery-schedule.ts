@@ -5,7 +5,7 @@ export type AttemptResult =
   | { readonly kind: 'answered'; readonly status: number; readonly retryAfterMs: number | null }
   | { readonly kind: 'timeout' | 'no_connection' }
 
-/** Consequence of an attempt. */
+/** Verdict on an attempt. */
 export const VERDICTS = ['delivered', 'rejected', 'failed'] as const
 export type Verdict = (typeof VERDICTS)[number]
 
@@ -15,10 +15,10 @@ export interface RetryLimits {
   readonly delayMsMax: number
 }
 
-/** Refusals that pass: a time-out, too early, too many requests. */
+/** Temporary refusals: a time-out, too early, too many requests. */
 const RETRIED_STATUS: ReadonlySet<number> = new Set([408, 425, 429])
 
-/** Any other answer below 500 would be the same the next time, a redirection included: we follow none. */
+/** Any other answer below 500 would be the same on a retry. That includes redirections, which are never followed. */
 export function verdictOf(result: AttemptResult): Verdict {
   if (result.kind !== 'answered') return 'failed'
   const { status } = result
@@ -41,7 +41,7 @@ export function delayMsAfter(
   return Math.min(delayMsMax, Math.max(Math.ceil(boundMs * share), retryAfterMs ?? 0))
 }
 
-/** The time that a Retry-After header asks for, in seconds or as a date; null when it says nothing usable. */
+/** The delay of a Retry-After header, given in seconds or as a date; null when it is invalid. */
 export function retryAfterMsOf(header: string | null, nowMs: number): number | null {
   if (header === null) return null
   if (/^\d{1,9}$/.test(header)) return Number(header) * 1_000
@@ -57,15 +57,15 @@ export const CIRCUIT_STATES = ['closed', 'open', 'half_open'] as const
 export type CircuitState = (typeof CIRCUIT_STATES)[number]
 
 export interface CircuitLimits {
-  /** Failures in a row that open it. */
+  /** Consecutive failures that open the circuit. */
   readonly failures: number
-  /** Time that it is open at first. */
+  /** First open time. */
   readonly openMs: number
-  /** Longest time that it is open, however many probes fail. */
+  /** Longest open time, however many probes fail. */
   readonly openMsMax: number
 }
 
-/** Whether a call may be made now. A probe is the only call until it has ended. */
+/** True when a call may be made now. A probe is the only call until it has ended. */
 export type Admission =
   | { readonly isAdmitted: true; readonly isProbe: boolean }
   /** `atMs`: when to ask again; null when the end of the probe decides. */
@@ -96,7 +96,9 @@ export class Circuit {
     return { isAdmitted: true, isProbe: true }
   }
 
-  /** The target answered, be it with a refusal. Calls that were on their way when it opened do not close it. */
+  /**
+   * The target answered, possibly with a refusal. Calls that were in flight when the circuit opened do not close it.
+   */
   succeeded(isProbe: boolean): void {
     if (this.#state !== 'closed' && !isProbe) return
     this.#state = 'closed'
@@ -112,7 +114,9 @@ export class Circuit {
     }
   }
 
-  /** The call was broken off by ourselves and says nothing of the target: the next one probes in its place. */
+  /**
+   * The call was cancelled by this process, so it is no evidence about the target: the next call is the probe instead.
+   */
   withdrawn(isProbe: boolean): void {
     if (isProbe) this.#state = 'open'
   }
@@ -125,10 +129,10 @@ export class Circuit {
   }
 }
 
-// Which message of one target goes out next, and when: it must be due, the circuit must let it through, and the rate
-// must allow it. A message that waits for another try holds up nobody but its own card.
+// Selects the next message of one target and its time: it must be due, the circuit must admit it, and the rate must
+// allow it. A message that waits for a retry delays only its own card.
 
-/** One message that may go out once it is due. */
+/** A message with the time at which it is due. */
 interface DueItem<Item> {
   readonly item: Item
   readonly dueAtMs: number
@@ -136,7 +140,7 @@ interface DueItem<Item> {
 
 export type NextCall<Item> =
   | { readonly kind: 'call'; readonly item: Item; readonly isProbe: boolean }
-  /** `atMs`: when to ask again; null when a call that runs, or a new message, decides. */
+  /** `atMs`: when to ask again; null when only the end of a running call, or a new message, changes the answer. */
   | { readonly kind: 'wait'; readonly atMs: number | null }
 
 export interface DueQueueOptions {
@@ -160,12 +164,12 @@ export class DueQueue<Item> {
     return this.#items.length
   }
 
-  /** Among messages that are due, those that became due first go first. */
+  /** Messages that are due leave in the order in which they became due. */
   add(item: Item, dueAtMs: number): void {
     this.#items.push({ item, dueAtMs })
   }
 
-  /** Forgets every message that waits. */
+  /** Removes every waiting message. */
   clear(): void {
     this.#items = []
   }
@@ -181,7 +185,7 @@ export class DueQueue<Item> {
     if (!admission.isAdmitted) return { kind: 'wait', atMs: admission.atMs }
     const [found] = this.#items.splice(first, 1)
     if (found === undefined) throw new Error('A message that is due is in the queue.')
-    // Evenly spaced: there is no burst after a pause.
+    // Calls are evenly spaced: there is no burst after a pause.
     this.#nextCallAtMs = nowMs + this.#intervalMs
     return { kind: 'call', item: found.item, isProbe: admission.isProbe }
   }
@@ -191,12 +195,11 @@ export class DueQueue<Item> {
   }
 }
 
-// Deliveries in progress of one partition: messages in order, those that may be sent now, and the offset to commit.
-//
-// A message waits for those of its card before it, so that a release never overtakes its block; other cards do not
-// wait. The offset to commit is that of the first message that is not done, however many behind it are.
+// In-flight deliveries of one partition: messages in order, those that may be sent now, and the offset to commit. A
+// message waits for earlier ones of its card, so that a release never overtakes its block; other cards do not wait. The
+// offset to commit is that of the first unfinished message, however many behind it are finished.
 
-/** One message in hand. */
+/** One message in flight. */
 export interface WindowEntry<Item> {
   readonly offset: number
   readonly card: string
@@ -208,38 +211,38 @@ interface Place<Item> extends WindowEntry<Item> {
 }
 
 export class DeliveryWindow<Item> {
-  /** By offset; those done at the start are cut off. */
+  /** In offset order; finished ones at the start are removed. */
   readonly #places: Place<Item>[] = []
-  /** By card: those not done, in order. Only the first of each may go out. */
+  /** Unfinished messages by card, in order. Only the first of each card may be sent. */
   readonly #cards = new Map<string, Place<Item>[]>()
   #nextOffset: number
 
-  /** `nextOffset`: first offset of the partition that is not done. */
+  /** `nextOffset`: the partition's first unfinished offset. */
   constructor(nextOffset: number) {
     this.#nextOffset = nextOffset
   }
 
-  /** Messages in hand, done ones that wait for an earlier one included. */
+  /** Messages in flight, including finished ones that wait for an earlier one. */
   get size(): number {
     return this.#places.length
   }
 
-  /** First offset that is not done. */
+  /** The first unfinished offset. */
   get nextOffset(): number {
     return this.#places[0]?.offset ?? this.#nextOffset
   }
 
-  /** The next message to take has this offset or a later one. */
+  /** The next message to add has this offset or a later one. */
   get takenTo(): number {
     return this.#nextOffset
   }
 
-  /** The oldest message that is not done. */
+  /** The oldest unfinished message. */
   get oldest(): WindowEntry<Item> | null {
     return this.#places[0] ?? null
   }
 
-  /** Takes the next message of the partition. Returns it when it may go out at once, else null. */
+  /** Adds the next message of the partition. Returns it when it may be sent at once, else null. */
   add(offset: number, card: string, item: Item): WindowEntry<Item> | null {
     const place = { offset, card, item, isDone: false }
     this.#places.push(place)
@@ -253,14 +256,14 @@ export class DeliveryWindow<Item> {
     return null
   }
 
-  /** Takes a message that nothing is to be done about. */
+  /** Adds a message that needs no delivery. */
   pass(offset: number): void {
     this.#nextOffset = offset + 1
     if (this.#places.length === 0) return
     this.#places.push({ offset, card: '', item: undefined as Item, isDone: true })
   }
 
-  /** Notes that a message is done. Returns the next of its card, which may go out now. */
+  /** Marks a message as finished. Returns the next one of its card, which may be sent now. */
   done({ offset, card }: WindowEntry<Item>): WindowEntry<Item> | null {
     const waiting = this.#cards.get(card)
     const first = waiting?.[0]

@@ -28,12 +28,12 @@ import type { Target } from './targets-file.ts'
 const LETTER = z.object({
   kind: z.enum(['dead', 'redelivered']),
   target: z.string(),
-  /** Place in the alerts topic. */
+  /** Position in the alerts topic. */
   partition: z.int(),
   offset: z.int(),
-  /** Null when the message is no alert that this version can read. */
+  /** Null when this version cannot read the message as an alert. */
   eventId: z.string().nullable(),
-  /** Null of one that was redelivered. */
+  /** Null for the record of a redelivery. */
   reason: z.enum(FORWARD_DEAD_REASONS).nullable(),
   /** Last answer; null when there was none. */
   status: z.int().nullable(),
@@ -41,14 +41,14 @@ const LETTER = z.object({
   atMs: z.int(),
 })
 
-/** Dead letter of an alert that was not delivered, or the record that it was delivered after all. */
+/** The dead letter of an alert, or the record of its later delivery. */
 export type ForwardLetter = Readonly<z.infer<typeof LETTER>>
 
 const LETTER_BYTES_MAX = 4_096
 
 export type WriteLetter = (letter: ForwardLetter) => Promise<void>
 
-/** Resolves once all replicas have the letter: only then may the alert's offset be committed. */
+/** Resolves once all replicas have the letter; only then may the alert's offset be committed. */
 export function openLetterWriter(producer: Producer, topic: string): WriteLetter {
   return async (letter) => {
     const message = { key: letter.target, value: JSON.stringify(letter) }
@@ -56,16 +56,16 @@ export function openLetterWriter(producer: Producer, topic: string): WriteLetter
   }
 }
 
-/** The letter of a message of the topic; null when it is none. */
+/** Parses a message of the topic; null when it is not a letter. */
 export function parseLetter(value: Buffer | null): ForwardLetter | null {
   if (value === null || value.length > LETTER_BYTES_MAX) return null
   return parseJson(LETTER, value.toString())
 }
 
-/** Letters that one run looks at. */
+/** Most letters that one run reads. */
 export const REDELIVER_MAX = 100_000
 
-/** Action for a letter: a later revision supersedes an alert, and retention removes it. */
+/** Action for a letter: an alert may be superseded by a later revision, or removed by retention. */
 export type RedeliveryState = 'send' | 'superseded' | 'gone'
 
 export interface PlannedRedelivery {
@@ -79,23 +79,23 @@ export interface RedeliverOptions extends KafkaConnection {
   readonly topicPrefix: string
   readonly codecs: Pick<Codecs, 'alert'>
   readonly target: Target
-  /** Null for all. */
+  /** Null selects all. */
   readonly reasons: readonly ForwardDeadReason[] | null
   readonly sinceMs: number | null
-  /** Alerts that one run sends at most. */
+  /** Most alerts that one run sends. */
   readonly sendMax: number
   readonly clock: Clock
   readonly random: () => number
   readonly send: SendEvent
-  /** Asked once, with what would be sent; false sends nothing. */
+  /** Called once with the plan; false sends nothing. */
   readonly confirm: (planned: readonly PlannedRedelivery[]) => Promise<boolean>
   readonly onSent: (planned: PlannedRedelivery, verdict: Verdict, status: number | null) => void
 }
 
 /**
- * Plans, asks, and sends one after the other, in the order of the topic.
- * @throws SluiceError SLUICE_BROKER_UNAVAILABLE, SLUICE_TOPICS_INVALID, SLUICE_TARGET_UNAVAILABLE when the target fails
- * for all its attempts, or the signal's reason.
+ * Plans, asks for confirmation, and sends one alert after the other, in topic order. @throws SluiceError
+ * SLUICE_BROKER_UNAVAILABLE, SLUICE_TOPICS_INVALID, SLUICE_TARGET_UNAVAILABLE when all attempts at the target fail, or
+ * the signal's reason.
  */
 export async function redeliver(
   options: RedeliverOptions,
@@ -123,7 +123,7 @@ export async function redeliver(
   return planned
 }
 
-/** Letters of the target that are wanted and were not redelivered, in the order of the alerts topic. */
+/** The target's selected letters that were not redelivered, in the order of the alerts topic. */
 async function readOpenLetters(
   options: RedeliverOptions,
   signal: AbortSignal,
@@ -134,7 +134,7 @@ async function readOpenLetters(
     const letter = parseLetter(value)
     if (letter?.target !== target.name) return
     const place = placeOf(letter)
-    // All letters of a target lie in one partition, so this one is later than those seen.
+    // All letters of a target are in one partition, so this one is later than those read before.
     if (letter.kind === 'redelivered') open.delete(place)
     else if (open.size < REDELIVER_MAX) open.set(place, letter)
   })
@@ -149,7 +149,7 @@ async function readOpenLetters(
     .slice(0, sendMax)
 }
 
-/** Looks the alerts up, and whether a later revision has made them old: a block must not follow its release. */
+/** Finds the alerts, and whether a later revision supersedes them: a block must not follow its release. */
 async function plan(
   letters: readonly ForwardLetter[],
   options: RedeliverOptions,

@@ -29,24 +29,24 @@ export interface ForwardOptions {
   readonly config: ForwardConfig & { readonly topicPrefix: string }
   readonly targets: readonly Target[]
   readonly clock: Clock
-  /** From 0 to 1, for the jitter of retries. */
+  /** Number from 0 to 1, for the jitter of retries. */
   readonly random: () => number
   readonly log: Logger
-  /** Another way to post an event, for tests that show what this one is for. */
+  /** Replaces the sender, for tests that show why it is needed. */
   readonly send?: SendEvent
-  /** Once the metrics can be read and every target has its place. */
+  /** Called once metrics are served and every target has its position. */
   readonly onReady?: (metricsPort: number) => void
 }
 
-/** Consumer group of one target: what keeps its place. */
+/** Consumer group of one target, which stores its position. */
 export function forwardGroupId(topicPrefix: string, target: string): string {
   return `${topicPrefix}sluice-forward-${target}`
 }
 
 /**
- * Forwards until the signal comes; then lets requests that run end, and commits.
- * @throws SluiceError SLUICE_BROKER_UNAVAILABLE, SLUICE_TOPICS_INVALID, SLUICE_ACCESS_DENIED or SLUICE_TLS_FAILED,
- * or what a schema registry throws.
+ * Forwards until the signal is aborted; then waits for open requests, and commits. @throws SluiceError
+ * SLUICE_BROKER_UNAVAILABLE, SLUICE_TOPICS_INVALID, SLUICE_ACCESS_DENIED or SLUICE_TLS_FAILED, or errors of a schema
+ * registry.
  */
 export async function runForwarder(options: ForwardOptions, signal: AbortSignal): Promise<void> {
   const { config, targets, log } = options
@@ -89,7 +89,7 @@ export async function runForwarder(options: ForwardOptions, signal: AbortSignal)
   }
 }
 
-/** The first failure that ends the process. */
+/** Settles with the first failure, which ends the process. */
 class Failure {
   readonly promise: Promise<never>
   tell!: (error: unknown) => void
@@ -98,7 +98,7 @@ class Failure {
     this.promise = new Promise((_, reject) => {
       this.tell = reject
     })
-    // It may be rejected while nothing waits for it.
+    // It may be rejected while nothing awaits it.
     this.promise.catch(() => undefined)
   }
 }
@@ -108,7 +108,7 @@ interface Shared {
   readonly writeLetter: WriteLetter
 }
 
-/** Opens the clients that all targets share: one admin client, and one producer of dead letters. */
+/** Opens the clients shared by all targets: one admin client, and one producer of dead letters. */
 async function openShared(config: ForwardOptions['config'], opened: Closable[]): Promise<Shared> {
   registerCompressionCodecs()
   const kafka = openKafka(config, {
@@ -143,7 +143,7 @@ function openTarget(options: ForwardOptions, target: Target, parts: TargetParts)
       consumer.partitionMoved(partition)
     },
   })
-  // A client of its own: what one target's fetches wait for, no other one's do.
+  // Each target has its own client, so that a waiting fetch of one does not delay another.
   const clientId = `sluice-forward-${target.name}`
   const client = { clientId, connectionTimeout: CONNECTION_TIMEOUT_MS, retry: CLIENT_RETRY }
   const consumer = new TargetConsumer({
@@ -157,7 +157,7 @@ function openTarget(options: ForwardOptions, target: Target, parts: TargetParts)
   return consumer
 }
 
-/** All at once: the grace that one target's requests get must not be added to the next one's. */
+/** Closes all at once, so that the grace periods of their requests do not add up. */
 async function closeTogether(consumers: readonly TargetConsumer[]): Promise<void> {
   const closed = await Promise.allSettled(consumers.map((each) => each.close()))
   const failures = closed.filter(({ status }) => status === 'rejected')

@@ -1,4 +1,4 @@
-// One attempt: the signed request, its time limit, and no more of the answer than its status.
+// One attempt: sends the signed request within a time limit, and reads only the status of the answer.
 
 import type { Clock } from '../../core/clock.ts'
 import { buildVersion } from '../../platform/build-version.ts'
@@ -7,22 +7,22 @@ import { type AttemptResult, retryAfterMsOf } from './delivery-schedule.ts'
 import { ID_HEADER, SIGNATURE_HEADER, signatureHeader, TIMESTAMP_HEADER } from './signature.ts'
 import type { Target } from './targets-file.ts'
 
-/** Bytes of an answer that are read so that its connection can be used again; a longer answer costs its connection. */
+/** Most bytes of an answer that are read to keep its connection; after a longer answer the connection is closed. */
 const ANSWER_BYTES_MAX = 65_536
 
-/** Posts the event once. Null: the signal broke it off, which says nothing of the target. */
+/** Posts the event once. Null when the signal cancelled it, which is no evidence about the target. */
 export type SendEvent = (
   target: Target,
   event: AlertEvent,
   signal: AbortSignal,
 ) => Promise<AttemptResult | null>
 
-/** Sends with `fetch`, which keeps connections by address: a target that hangs holds only its own. */
+/** Sends with `fetch`, which pools connections by address: a target that hangs blocks only its own. */
 export function openSender(clock: Clock): SendEvent {
   const agent = `sluice/${buildVersion()}`
   return async (target, event, signal) => {
     const limit = AbortSignal.timeout(target.timeoutMs)
-    // Signed anew for each attempt: a repeat with the first time stamp would be too old for its receiver one day.
+    // Each attempt is signed again: a repeat with the first time stamp would become too old for the receiver.
     const timestampS = Math.floor(clock.nowMs() / 1_000)
     try {
       const answer = await fetch(target.url, {
@@ -35,7 +35,7 @@ export function openSender(clock: Clock): SendEvent {
           [SIGNATURE_HEADER]: signatureHeader(target.keys, event.id, timestampS, event.body),
         },
         body: event.body,
-        // A redirection would carry the alert to an address that nobody has chosen.
+        // A redirection would carry the alert to an unconfigured address.
         redirect: 'manual',
         signal: AbortSignal.any([signal, limit]),
       })

@@ -1,5 +1,5 @@
-// Signs and verifies deliveries as Standard Webhooks defines: HMAC-SHA-256 over `<id>.<timestamp>.<body>`, one signature
-// for each active key, so that keys rotate without a refused delivery.
+// Signs and verifies deliveries as Standard Webhooks defines: HMAC-SHA-256 over `<id>.<timestamp>.<body>`, one
+// signature per active key, so that keys rotate without a refused delivery.
 
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { Secret } from '../../platform/config/secrets.ts'
@@ -8,28 +8,28 @@ export const ID_HEADER = 'webhook-id'
 export const TIMESTAMP_HEADER = 'webhook-timestamp'
 export const SIGNATURE_HEADER = 'webhook-signature'
 
-/** Form of an id. It holds no brace, so no part of a body can pass for an id. */
+/** Form of an id. It excludes braces, so no part of a body can pass for an id. */
 export const DELIVERY_ID = /^[A-Za-z0-9_.-]{1,128}$/
 
 const SECRET_PREFIX = 'whsec_'
 const VERSION = 'v1,'
 export const KEY_BYTES_MIN = 24
 export const KEY_BYTES_MAX = 64
-/** Signatures of one header that are looked at; a sender has two keys at most while it changes them. */
+/** Most signatures read from one header; a sender has at most two keys during a rotation. */
 const SIGNATURES_MAX = 8
 const DIGEST_BYTES = 32
 
-/** The key of `whsec_<base64>`; null when the text is none, or the key has not 24 to 64 bytes. */
+/** The key of `whsec_<base64>`; null when the text is invalid, or the key is not 24 to 64 bytes long. */
 export function parseSigningKey(text: string): Secret | null {
   if (!text.startsWith(SECRET_PREFIX)) return null
   const encoded = text.slice(SECRET_PREFIX.length)
   const key = Buffer.from(encoded, 'base64')
-  // Node passes over what is no base64; only a text that says the same back is one.
+  // Node ignores invalid base64 characters, so the text is valid only if it encodes to itself.
   if (key.toString('base64').replace(/=+$/, '') !== encoded.replace(/=+$/, '')) return null
   return key.length < KEY_BYTES_MIN || key.length > KEY_BYTES_MAX ? null : new Secret(text)
 }
 
-/** The value of `webhook-signature`: one signature for each key, in their order. */
+/** The value of `webhook-signature`: one signature per key, in order. */
 export function signatureHeader(
   keys: readonly Secret[],
   id: string,
@@ -41,7 +41,7 @@ export function signatureHeader(
     .join(' ')
 }
 
-/** True when any signature of the header is one by any of the keys. Takes the same time whichever it is. */
+/** True when any signature of the header matches any of the keys. Takes the same time whichever one it is. */
 export function isSignedByAny(
   keys: readonly Secret[],
   id: string,
@@ -67,16 +67,16 @@ function digestOf(key: Secret, id: string, timestamp: string, body: string | Uin
   return createHmac('sha256', bytes).update(`${id}.${timestamp}.`).update(body).digest()
 }
 
-// The receiver's side, in TypeScript: checks the signature, the age and the id of a delivery. Receivers in other
+// The receiver's side, in TypeScript: verifies the signature, the age and the id of a delivery. Receivers in other
 // languages use the library of Standard Webhooks (docs/webhooks.md).
 
-/** Largest difference between the sender's clock and ours, ms, as Standard Webhooks says. */
+/** Largest difference between the sender's clock and ours, ms, from Standard Webhooks. */
 export const TOLERANCE_MS = 300_000
-/** Longest body that a sender of ours makes. */
+/** Longest body that our sender produces. */
 export const DELIVERY_BYTES_MAX = 262_144
 const REMEMBERED_MAX = 100_000
 
-/** Why a delivery is refused. Closed: it is also what a receiver counts by. */
+/** Reasons for which a delivery is refused. Closed list: receivers count by it. */
 export const DELIVERY_REFUSALS = [
   'body_too_large',
   'headers_missing',
@@ -89,8 +89,8 @@ export const DELIVERY_REFUSALS = [
 export type DeliveryRefusal = (typeof DELIVERY_REFUSALS)[number]
 
 /**
- * Status that answers a refused delivery. A replay gets 200: a sender that repeats after a lost answer looks the same,
- * and its event is handled already.
+ * HTTP status of a refused delivery. A replay gets 200: it looks the same as a sender's repeat after a lost answer, and
+ * its event is already processed.
  */
 export const REFUSAL_STATUS: Readonly<Record<DeliveryRefusal, number>> = {
   body_too_large: 413,
@@ -111,9 +111,9 @@ export type DeliveryHeaders = Readonly<Record<string, string | readonly string[]
 
 export interface VerifyOptions {
   readonly headers: DeliveryHeaders
-  /** The bytes as they came; parsed and written again they would be others. */
+  /** The bytes as received; parsing and serialising them again would change them. */
   readonly body: Uint8Array
-  /** Every key that is accepted now: one, or two while it is changed. */
+  /** Every key accepted now: one, or two during a rotation. */
   readonly keys: readonly Secret[]
   readonly seen: SeenDeliveries
   readonly nowMs: number
@@ -121,8 +121,8 @@ export interface VerifyOptions {
 }
 
 /**
- * Verifies one delivery, and remembers its id, so that the next one of this id is a replay. A receiver that then
- * fails to do what the delivery says calls `seen.forget(id)` before it answers, or the sender's repeat is refused.
+ * Verifies one delivery and remembers its id, so that the next one with this id is a replay. A receiver that fails to
+ * process the delivery must call `seen.forget(id)` before it answers, or the sender's repeat is refused.
  */
 export function verifyDelivery(options: VerifyOptions): DeliveryVerdict {
   const { headers, body, keys, seen, nowMs, bodyBytesMax = DELIVERY_BYTES_MAX } = options
@@ -133,12 +133,12 @@ export function verifyDelivery(options: VerifyOptions): DeliveryVerdict {
   if (id === undefined || timestamp === undefined || signature === undefined) {
     return refused('headers_missing')
   }
-  // A header that came twice is a list.
+  // A repeated header is a list.
   if (typeof id !== 'string' || typeof timestamp !== 'string' || typeof signature !== 'string') {
     return refused('headers_invalid')
   }
   if (!DELIVERY_ID.test(id) || !/^\d{1,12}$/.test(timestamp)) return refused('headers_invalid')
-  // The signature first: of what nobody has signed, nothing else is worth knowing.
+  // The signature is checked first: nothing else is revealed about an unsigned delivery.
   if (!isSignedByAny(keys, id, timestamp, body, signature)) return refused('signature_wrong')
   const sentAtMs = Number(timestamp) * 1_000
   if (nowMs - sentAtMs > TOLERANCE_MS) return refused('too_old')
@@ -152,8 +152,8 @@ function refused(refusal: DeliveryRefusal): DeliveryVerdict {
 }
 
 /**
- * Ids of deliveries that were accepted, for as long as a copy of one would pass the test of its time. When it is
- * full, the oldest go: size it for the deliveries of ten minutes.
+ * Ids of accepted deliveries, for as long as a copy would pass the time check. When it is full, the oldest are dropped:
+ * size it for the deliveries of ten minutes.
  */
 export class SeenDeliveries {
   readonly #sizeMax: number
@@ -168,9 +168,9 @@ export class SeenDeliveries {
     return this.#seenAtMs.size
   }
 
-  /** False when the id is remembered already. */
+  /** False when the id is already remembered. */
   remember(id: string, nowMs: number): boolean {
-    // A delivery stamped at the edge of what is too new passes until two tolerances later.
+    // A delivery stamped at the latest accepted time passes until two tolerances later.
     for (const [known, atMs] of this.#seenAtMs) {
       if (nowMs - atMs <= 2 * TOLERANCE_MS && this.#seenAtMs.size <= this.#sizeMax) break
       this.#seenAtMs.delete(known)
@@ -186,7 +186,7 @@ export class SeenDeliveries {
     return true
   }
 
-  /** For a delivery that was accepted and then not carried out. */
+  /** For a delivery that was accepted but not processed. */
   forget(id: string): void {
     this.#seenAtMs.delete(id)
   }

@@ -1,5 +1,6 @@
-// The consumer group of one target: its own place in the alerts topic, and its own pace. kafkajs only fills windows,
-// and pauses or resumes partitions; nothing waits inside its handler, so the group lives however slow the target is.
+// The consumer group of one target, with its own position in the alerts topic and its own pace. The kafkajs handler
+// only fills windows and pauses or resumes partitions. Nothing waits inside it, so the membership survives however slow
+// the target is.
 
 import type { Admin, Consumer, Kafka } from 'kafkajs'
 import { coordinatorRefusal } from '../../platform/kafka/coordinator-refusal.ts'
@@ -12,14 +13,14 @@ import type { ForwardTelemetry } from '../../platform/metrics/alerts-telemetry.t
 import type { TargetDeliveries } from './target-deliveries.ts'
 import type { Target } from './targets-file.ts'
 
-/** Messages of a partition in hand from which on no more are fetched, and down to which they are fetched again. */
+/** In-flight messages of a partition at which fetching pauses, and below which it resumes. */
 const IN_HAND_MAX = 256
 const IN_HAND_LOW = 128
 const FETCH_BYTES_MAX = 262_144
 const FETCH_WAIT_MS = 100
 const SESSION_MS = 10_000
 const COMMIT_INTERVAL_MS = 250
-/** Time that open requests are given after a rebalance or at the stop. */
+/** Time for open requests after a rebalance or at the stop. */
 const GRACE_MS_MAX = 5_000
 const PARTITIONS_CONCURRENT = 16
 
@@ -44,12 +45,12 @@ export class TargetConsumer implements Closable {
   readonly #paused = new Set<number>()
   #isConsuming = false
   #isClosing = false
-  /** Counts joins of the group: work on an earlier one is not to touch what a later one has given to others. */
+  /** Counts joins of the group: work of an earlier join must not change partitions that now belong to others. */
   #joins = 0
   #assigning: Promise<void> = Promise.resolve()
   #committing: Promise<void> = Promise.resolve()
   #timer: NodeJS.Timeout | null = null
-  /** Resolves once the group has given this forwarder its first partitions, or none. */
+  /** Resolves once the group has assigned the first partitions, possibly none. */
   readonly joined: Promise<void>
   #tellJoined: () => void = () => undefined
 
@@ -70,12 +71,12 @@ export class TargetConsumer implements Closable {
     })
   }
 
-  /** Whether the group has given this forwarder its partitions; they may be none. */
+  /** True once the group has assigned partitions, possibly none. */
   get isConsuming(): boolean {
     return this.#isConsuming
   }
 
-  /** Joins the group. Alerts go out once it has. @throws SluiceError as `kafkaUnreadable` makes it. */
+  /** Joins the group; alerts are sent from then on. @throws SluiceError as `kafkaUnreadable` makes it. */
   async start(): Promise<void> {
     const consumer = this.#consumer
     const { topic, deliveries } = this.#options
@@ -85,7 +86,7 @@ export class TargetConsumer implements Closable {
     })
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       const partitions = payload.memberAssignment[topic] ?? []
-      // Nothing is fetched before each partition's place is known.
+      // Nothing is fetched before each partition's position is known.
       if (partitions.length > 0) consumer.pause([{ topic, partitions }])
       this.#joins += 1
       this.#isConsuming = false
@@ -108,7 +109,7 @@ export class TargetConsumer implements Closable {
         await payload.heartbeat()
       },
     })
-    // Closed while it joined, as after a refusal: a timer that begins now would be ended by nobody.
+    // Closed while joining, as after a refusal: nothing would stop a timer that starts now.
     if (this.#isClosing) {
       await consumer.disconnect()
       return
@@ -119,12 +120,12 @@ export class TargetConsumer implements Closable {
     }, COMMIT_INTERVAL_MS)
   }
 
-  /** A message of the partition is done. */
+  /** A message of the partition is finished. */
   partitionMoved(partition: number): void {
     this.#steer(partition)
   }
 
-  /** Tells the metrics where the target stands. */
+  /** Reports the status of the target to the metrics. */
   observe(): void {
     const { target, deliveries, telemetry, clock } = this.#options
     const decidedAtMs = deliveries.oldestDecidedAtMs
@@ -136,7 +137,7 @@ export class TargetConsumer implements Closable {
     })
   }
 
-  /** Lets requests that run end, commits what is done, and leaves the group. */
+  /** Waits for open requests, commits finished messages, and leaves the group. */
   async close(): Promise<void> {
     this.#isClosing = true
     if (this.#timer !== null) clearInterval(this.#timer)
@@ -158,7 +159,7 @@ export class TargetConsumer implements Closable {
     onFailure(coordinatorRefusal(kafka, error) ?? (await kafkaUnreadable(connection, error)))
   }
 
-  /** Ends all partitions and begins those assigned, also those held before: their fetches may be stale. */
+  /** Ends all partitions and starts the assigned ones, also those assigned before: their fetches may be stale. */
   async #assign(partitions: readonly number[], join: number): Promise<void> {
     const { topic, deliveries, log, target } = this.#options
     const isOver = (): boolean => this.#isClosing || join !== this.#joins
@@ -178,7 +179,7 @@ export class TargetConsumer implements Closable {
     this.#isConsuming = true
     this.observe()
     log.info({ target: target.name, partitions }, 'Partitions assigned.')
-    // A target that has no place yet gets one now: it must not lose what comes while nobody looks.
+    // A new target stores its position at once, so that it loses nothing while no forwarder runs.
     await this.#commit()
     this.#tellJoined()
   }
@@ -207,7 +208,7 @@ export class TargetConsumer implements Closable {
     return places
   }
 
-  /** Commits what is done. Failures are tried again: until then only repeats are at stake. */
+  /** Commits finished messages. A failure is retried later: until then only repeats are possible. */
   #commit(): Promise<void> {
     this.#committing = this.#committing.then(async () => {
       const { topic, deliveries, log, target } = this.#options

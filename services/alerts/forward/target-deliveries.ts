@@ -1,5 +1,5 @@
-// The alerts that one target is to get, from the message to the answer that took it: at most `concurrency` requests at
-// a time, each card in order, retries when they are due. Knows nothing of Kafka but partitions and offsets.
+// Delivers alerts to one target, from the fetched message to the accepting answer: at most `concurrency` requests at a
+// time, each card in order, retries when they are due. Of Kafka it knows only partitions and offsets.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Clock } from '../../core/clock.ts'
@@ -28,19 +28,19 @@ export interface DeliveriesOptions {
   readonly target: Target
   readonly codecs: Pick<Codecs, 'alert'>
   readonly clock: Clock
-  /** From 0 to 1, for the jitter. */
+  /** Number from 0 to 1, for the jitter. */
   readonly random: () => number
   readonly send: SendEvent
   readonly writeLetter: WriteLetter
   readonly log: Logger
   readonly telemetry: ForwardTelemetry
-  /** Something of the partition is done: there may be room, and an offset to commit. */
+  /** A message of the partition is finished: there may be room, and an offset to commit. */
   readonly onDone: (partition: number) => void
-  /** Called when a dead letter cannot be written: no delivery can be promised any more. */
+  /** Called when a dead letter cannot be written: deliveries can no longer be guaranteed. */
   readonly onFailure: (error: unknown) => void
 }
 
-/** A message as it is fetched. */
+/** A fetched message. */
 export interface FetchedMessage {
   readonly offset: string
   readonly value: Buffer | null
@@ -48,12 +48,12 @@ export interface FetchedMessage {
 
 interface InHand {
   readonly partition: number
-  /** Null of a message that is no alert. */
+  /** Null for a message that is not an alert. */
   readonly event: AlertEvent | null
   readonly decidedAtMs: number
-  /** Why it must not be sent at all. */
+  /** The reason for which it must not be sent; null when it may be. */
   readonly fault: ForwardDeadReason | null
-  /** All requests, and those that count: probes of the circuit say nothing of the alert. */
+  /** All requests, and those that count as attempts: a circuit probe is no evidence about the alert. */
   requests: number
   attempts: number
   firstTriedMs: number | null
@@ -75,12 +75,12 @@ export class TargetDeliveries {
     this.#queue = new DueQueue(options.target)
   }
 
-  /** First offset of each partition that is not done. */
+  /** The first unfinished offset of each partition. */
   get positions(): ReadonlyMap<number, number> {
     return new Map([...this.#windows].map(([partition, { nextOffset }]) => [partition, nextOffset]))
   }
 
-  /** Messages of a partition in hand. */
+  /** Number of messages of a partition in flight. */
   sizeOf(partition: number): number {
     return this.#windows.get(partition)?.size ?? 0
   }
@@ -89,7 +89,7 @@ export class TargetDeliveries {
     return [...this.#windows.values()].reduce((sum, { size }) => sum + size, 0)
   }
 
-  /** When the oldest alert in hand was decided; null when there is none. */
+  /** Decision time of the oldest alert in flight; null when there is none. */
   get oldestDecidedAtMs(): number | null {
     const times = [...this.#windows.values()].map(({ oldest }) => oldest?.item.decidedAtMs ?? null)
     const known = times.filter((time) => time !== null)
@@ -100,7 +100,7 @@ export class TargetDeliveries {
     return this.#queue.circuit.state !== 'closed'
   }
 
-  /** Begins partitions at these offsets, and sending. */
+  /** Starts partitions at these offsets, and sending. */
   begin(positions: ReadonlyMap<number, number>): void {
     for (const [partition, next] of positions) {
       this.#windows.set(partition, new DeliveryWindow(next))
@@ -109,8 +109,8 @@ export class TargetDeliveries {
   }
 
   /**
-   * Ends all partitions. Requests that run may end within `graceMs`, the others are broken off: what they were about
-   * is not done, and goes out again from its offset. Positions stand until the next `begin`.
+   * Stops all partitions. Open requests may end within `graceMs`; the others are cancelled, and their alerts are sent
+   * again from their offset. Positions stay until the next `begin`.
    */
   async end(graceMs: number): Promise<void> {
     this.#isHeld = true
@@ -126,12 +126,12 @@ export class TargetDeliveries {
     this.#breakOff = new AbortController()
   }
 
-  /** Forgets where partitions stand. */
+  /** Forgets the positions of partitions. */
   forget(): void {
     this.#windows.clear()
   }
 
-  /** Takes messages of a partition in the order of their offsets; those that it had before are passed over. */
+  /** Accepts messages of a partition in offset order, and ignores repeats. */
   take(partition: number, messages: readonly FetchedMessage[]): void {
     const window = this.#windows.get(partition)
     if (window === undefined || this.#isHeld) return
@@ -146,7 +146,7 @@ export class TargetDeliveries {
         filtered += 1
         continue
       }
-      // An unreadable message belongs to no card, and waits for nothing.
+      // An unreadable message belongs to no card and waits for nothing.
       const card = decoded.ok ? decoded.value.card : `offset ${offset}`
       const event = decoded.ok ? alertEvent(decoded.value) : null
       const decidedAtMs = decoded.ok ? decoded.value.decidedAtMs : this.#options.clock.nowMs()
@@ -181,7 +181,7 @@ export class TargetDeliveries {
     this.#running.add(running)
   }
 
-  /** Starts what may go out now, and comes back when the next may. */
+  /** Starts deliveries that are due, and sets a timer for the next one. */
   #pump(): void {
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
@@ -242,7 +242,7 @@ export class TargetDeliveries {
     }
   }
 
-  /** A probe that fails says that the target is away, and nothing of the alert: it costs no attempt. */
+  /** A failed probe shows that the target is away, which is no evidence about the alert: it costs no attempt. */
   async #retry(
     entry: Entry,
     result: AttemptResult,

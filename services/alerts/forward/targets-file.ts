@@ -1,4 +1,4 @@
-// The targets file: who gets which alerts, and how hard we try. Secrets are never in it, only where they are.
+// The targets file: targets, their filters, and their retry settings. It never holds secrets, only references to them.
 
 import { SluiceError } from '../../core/errors.ts'
 import { faultSentence, openYaml, type YamlFields } from '../../core/yaml/yaml-fields.ts'
@@ -13,16 +13,16 @@ const URL_CHARACTERS_MAX = 2_048
 const LIST_MAX = 64
 const FAULTS_TOLD_MAX = 50
 
-/** One function or service that alerts go to. */
+/** A function or service that receives alerts. */
 export interface Target {
   /** Part of the name of its consumer group, and a label of metrics. */
   readonly name: string
-  /** http or https. May hold what is private to its owner, so it is in no log and no metric. */
+  /** http or https. It may contain a secret, so it is in no log and no metric. */
   readonly url: string
   readonly filter: AlertFilter
-  /** Every delivery is signed with each: one, or two while the key is changed. */
+  /** Every delivery is signed with each key: one, or two during a rotation. */
   readonly keys: readonly Secret[]
-  /** Start of a target that has no committed position yet. */
+  /** Start position of a target without a committed one. */
   readonly startAt: 'now' | 'beginning'
   /** Time limit of one attempt. */
   readonly timeoutMs: number
@@ -31,19 +31,19 @@ export interface Target {
     readonly giveUpMs: number
   }
   readonly circuit: CircuitLimits
-  /** Attempts at the same time. */
+  /** Attempts in flight at the same time. */
   readonly concurrency: number
   /** Null for no limit. */
   readonly ratePerSecondMax: number | null
 }
 
-/** Source of a secret. */
+/** Reference to a secret. */
 export interface SecretPlace {
   readonly kind: 'env' | 'file'
   readonly name: string
 }
 
-/** The text at a place, or why there is none, in words without the text. */
+/** The text of a reference, or the problem in words without the text. */
 export type ReadSecret = (
   place: SecretPlace,
 ) => { readonly text: string } | { readonly why: string }
@@ -61,8 +61,8 @@ const NUMBERS = {
 } as const
 
 /**
- * Reads the text of a targets file; `source` names it in errors.
- * @throws SluiceError SLUICE_CONFIG_INVALID with every fault and its line.
+ * Parses a targets file; `source` names it in errors. @throws SluiceError SLUICE_CONFIG_INVALID with every fault and
+ * its line.
  */
 export function parseTargets(
   text: string,
@@ -72,7 +72,7 @@ export function parseTargets(
   if (text.length > FILE_CHARACTERS_MAX) {
     throw invalid(source, [`it has more than ${FILE_CHARACTERS_MAX} characters.`])
   }
-  // An address may be private to its owner, and a key may be where only its place belongs.
+  // Values are not shown: an address may be private, and a key may have been written in place of its reference.
   const { root, faults } = openYaml(text, { showsValues: false })
   const targets = root === null ? [] : targetsOf(root, readSecret)
   if (faults.all.length > 0) {
@@ -209,7 +209,7 @@ function circuitOf(circuit: YamlFields): CircuitLimits {
   return found
 }
 
-/** The current key first. */
+/** Keys of the target, the current one first. */
 function keysOf(secrets: YamlFields, readSecret: ReadSecret): readonly Secret[] {
   const read = (place: YamlFields): Secret | null => keyOf(place, readSecret)
   const keys = [secrets.object('current', read), secrets.objectOr('next', read, null)]

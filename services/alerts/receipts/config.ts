@@ -1,4 +1,4 @@
-// Configuration of the watch over receipts: environment variables to one frozen, checked object.
+// Configuration of the receipts service: environment variables to one frozen, checked object.
 
 import { EnvReader } from '../../platform/config/env-reader.ts'
 import { readDeadLetterKey } from '../../platform/config/secrets.ts'
@@ -13,12 +13,12 @@ export interface ReceiptsConfig extends ServiceConfig {
   readonly waitMs: number
   readonly horizonMs: number
   readonly missing: VariableValue<'SLUICE_RECEIPT_MISSING'>
-  /** Null: one receipt of anybody will do. */
+  /** Null accepts one receipt of any subscriber. */
   readonly subscribers: ReadonlySet<string> | null
-  /** Receipts must be signed by these; null: whoever may write to the topic is believed. */
+  /** Keys that must have signed receipts; null trusts every writer of the topic. */
   readonly keys: ReceiptKeys | null
   readonly deadLetterHmacKey: string
-  /** That key is the one of this source, for development. */
+  /** True when the key is the development key of this source. */
   readonly hasBuiltInHmacKey: boolean
 }
 

@@ -1,5 +1,6 @@
-// Signatures of receipts: who may write to the topic is Kafka's to say, who wrote a receipt is the signature's. The scheme
-// is that of the webhooks, over the alert id, the second of the receipt and the bytes of the message.
+// Signatures of receipts. Kafka's access control decides who may write to the topic; the signature proves who wrote a
+// receipt. The scheme is that of the webhooks, over the alert id, the second of the receipt and the bytes of the
+// message.
 
 import type { Receipt } from '../../core/wire/records.ts'
 import type { EnvReader } from '../../platform/config/env-reader.ts'
@@ -11,7 +12,7 @@ export const RECEIPT_SIGNATURE_HEADER = 'sluice-receipt-signature'
 
 const KEY_FORM = 'whsec_ and 24 to 64 bytes in base64'
 const KEYS_FILE_BYTES_MAX = 65_536
-/** One, or two while a key is changed. */
+/** One, or two during a rotation. */
 const KEYS_OF_SUBSCRIBER_MAX = 2
 
 /** Keys of each subscriber, by its name. */
@@ -19,7 +20,7 @@ export type ReceiptKeys = ReadonlyMap<string, readonly Secret[]>
 
 type Signed = Pick<Receipt, 'alertId' | 'atMs'>
 
-/** The header's value. */
+/** The value of the signature header. */
 export function signReceipt(key: Secret, { alertId, atMs }: Signed, value: Uint8Array): string {
   return signatureHeader([key], alertId, secondOf(atMs), value)
 }
@@ -35,7 +36,7 @@ export function isReceiptSigned(
   return isSignedByAny(own, alertId, String(secondOf(atMs)), value, header)
 }
 
-/** The key that a subscriber signs with; null when none is given. */
+/** The signing key of a subscriber; null when none is given. */
 export function readReceiptKey(read: EnvReader): Secret | null {
   const secret = readSecret(read, 'SLUICE_RECEIPT_KEY', 'SLUICE_RECEIPT_KEY_FILE')
   if (secret === null) return null
@@ -44,7 +45,7 @@ export function readReceiptKey(read: EnvReader): Secret | null {
   return key
 }
 
-/** The keys that receipts are checked by, a subscriber and a key on each line; null when no file is given. */
+/** The keys that verify receipts, with a subscriber and a key on each line of the file; null when no file is given. */
 export function readReceiptKeys(read: EnvReader): ReceiptKeys | null {
   const text = readTextFile(read, 'SLUICE_RECEIPT_KEYS_FILE', KEYS_FILE_BYTES_MAX)
   if (text === null) return null

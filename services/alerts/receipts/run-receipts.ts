@@ -1,6 +1,6 @@
-// The watch over receipts: joins blocks and releases with what subscribers answered, tells how long it took, and acts
-// on blocks that nobody has answered. What it writes and the offsets that it has come to are one Kafka transaction, and
-// events are counted once that is committed: a kill neither doubles nor forgets them.
+// The receipts service: joins blocks and releases with the receipts of subscribers, measures their delay, and acts on
+// blocks without a receipt. Its output and offsets are one Kafka transaction, and events are counted after the commit:
+// a kill neither doubles nor loses them.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { KafkaMessage, TopicMessages } from 'kafkajs'
@@ -23,10 +23,10 @@ import { openTransactionalConsumer, type TransactionalConsumer } from '../transa
 import type { ReceiptsConfig } from './config.ts'
 import { isReceiptSigned, RECEIPT_SIGNATURE_HEADER } from './receipt-signature.ts'
 
-/** Some 200 MB of alerts. */
+/** About 200 MB of alerts. */
 const ENTRIES_MAX = 100_000
 const HELD_MAX = 10_000
-/** A receipt has some hundred bytes; one of more is none of ours, and would take room while it is held. */
+/** A receipt has about a hundred bytes; a much larger message is not one, and would take memory while it waits. */
 const RECEIPT_BYTES_MAX = 4_096
 const RESENDS_MAX = 3
 const CLOCK_SKEW_MS_MAX = 60_000
@@ -39,11 +39,11 @@ export interface ReceiptsOptions {
   readonly config: ReceiptsConfig
   readonly clock: Clock
   readonly log: Logger
-  /** Once everything that was there at the start has been read. */
+  /** Called once everything that existed at the start has been read. */
   readonly onReady?: (metricsPort: number) => void
 }
 
-/** Runs until the signal comes. @throws SluiceError as `openTransactionalConsumer`, or SLUICE_COMMIT_UNKNOWN. */
+/** Runs until the signal is aborted. @throws SluiceError as `openTransactionalConsumer`, or SLUICE_COMMIT_UNKNOWN. */
 export async function runReceipts(options: ReceiptsOptions, signal: AbortSignal): Promise<void> {
   const opened: Closable[] = []
   try {
@@ -82,7 +82,7 @@ async function run(
   const stop = new AbortController()
   const either = AbortSignal.any([signal, stop.signal])
   const ticking = watch.tickUntil(either).finally(() => {
-    // An error of the clock's side ends the reading, too.
+    // An error of the timer also ends the reading.
     stop.abort()
   })
   ticking.catch(() => undefined)
@@ -167,7 +167,7 @@ class Watch {
     this.#count(events)
   }
 
-  /** Judges what has waited for too long, again and again. */
+  /** Periodically judges blocks that have waited too long. */
   async tickUntil(signal: AbortSignal): Promise<void> {
     const { config, clock } = this.#options
     const everyMs = Math.min(TICK_MS_MAX, Math.ceil(config.waitMs / 4))
@@ -223,7 +223,7 @@ class Watch {
     const { keys } = this.#options.config
     if (keys === null) return true
     const header = headers?.[RECEIPT_SIGNATURE_HEADER]
-    // A header that came twice is a list, and none that any subscriber of ours writes.
+    // A repeated header is a list, which no subscriber of ours writes.
     if (header === undefined || Array.isArray(header)) return false
     return isReceiptSigned(keys, receipt, value, header.toString())
   }
