@@ -1,14 +1,12 @@
-// The blocks that an enforcer keeps: per card those whose time is not over, made from alerts in the order in which
-// they come, and the answer that each alert gets.
-//
-// A block is a lease: it has an end and ends by itself, so an enforcer that hears nothing more lets go in time. A
-// revision replaces what its alert said before; an older one says nothing any more. The last revision of an alert is
-// remembered until none of its leases can run any more, so that a copy of a block that comes late (a resent one) does
-// not block again what was taken back.
+// The active blocks of an enforcer, by card, built from alerts in order, and the answer to each alert. A block is a
+// lease: it has an end and ends by itself, so an enforcer that receives nothing more releases in time. A revision
+// replaces the alert's earlier content; an older revision has no effect. The last revision of an alert is remembered
+// until none of its leases can be active any more, so that a late copy of a block (a resent one) does not block again
+// after a release.
 
 import type { Alert, ReceiptStatus } from './wire/records.ts'
 
-/** Why an alert was refused or came too late. Closed list; the receipt's reason. */
+/** Reasons for which an alert was refused or came too late. Closed list; the receipt's reason. */
 export const NOT_APPLIED = [
   'lease_over',
   'superseded',
@@ -36,14 +34,14 @@ export interface ActiveBlock {
 }
 
 interface Kept extends ActiveBlock {
-  /** False once a later revision has let go. */
+  /** False once a later revision has released the card. */
   readonly isHeld: boolean
-  /** Until when some revision of the alert may have a lease that runs. */
+  /** End of the time in which some revision of the alert may have an active lease. */
   readonly knownUntilMs: number
 }
 
 export interface ActiveBlocksOptions {
-  /** Alerts that are kept at most. A block for which there is no room is refused, which its receipt says. */
+  /** Most alerts in memory. A block for which there is no room is refused, and its receipt says so. */
   readonly blocksMax: number
   /** No lease ends later than this after the event time, nor after the decision that extended it, ms. */
   readonly leaseMsMax: number
@@ -62,12 +60,12 @@ export class ActiveBlocks {
     this.#options = options
   }
 
-  /** Alerts that are kept, those included that were taken back. */
+  /** Alerts in memory, including released ones. */
   get size(): number {
     return this.#byAlert.size
   }
 
-  /** Puts an alert in force. Null for one that is neither block nor release nor takes a block back: it needs no answer. */
+  /** Applies an alert. Null for one that neither blocks nor releases: it needs no answer. */
   apply(alert: Alert, nowMs: number): Enforced | null {
     const known = this.#byAlert.get(alert.alertId)
     if (known !== undefined && alert.revision < known.revision)
@@ -78,7 +76,7 @@ export class ActiveBlocks {
       case 'release':
         return this.#letGo(alert, known, nowMs)
       case 'flag':
-        // A block that became a flag lets the card go. A first flag, as most are, has nothing to take back.
+        // A block that became a flag releases the card. A first flag, as most are, has nothing to release.
         if (known === undefined && alert.revision === 0) return null
         return known === undefined ? this.#remember(alert, nowMs) : this.#letGo(alert, known, nowMs)
       case 'unknown':
@@ -86,7 +84,7 @@ export class ActiveBlocks {
     }
   }
 
-  /** The block of this card that lasts longest; null when it has none now. */
+  /** The block of this card with the latest end; null when there is none now. */
   blockOf(card: string, nowMs: number): ActiveBlock | null {
     let longest: Kept | null = null
     for (const block of this.#byCard.get(card)?.values() ?? []) {
@@ -96,7 +94,7 @@ export class ActiveBlocks {
     return longest
   }
 
-  /** Blocks in force now, those that end last first, at most `limit`. */
+  /** Blocks active now, latest end first, at most `limit`. */
   list(nowMs: number, limit: number): readonly ActiveBlock[] {
     return [...this.#byAlert.values()]
       .filter((block) => isLive(block, nowMs))
@@ -111,14 +109,14 @@ export class ActiveBlocks {
       }))
   }
 
-  /** Blocks in force now. */
+  /** Number of blocks active now. */
   countLive(nowMs: number): number {
     let count = 0
     for (const block of this.#byAlert.values()) if (isLive(block, nowMs)) count += 1
     return count
   }
 
-  /** Forgets what is over. */
+  /** Removes alerts whose leases are over. */
   sweep(nowMs: number): void {
     for (const block of this.#byAlert.values()) if (block.knownUntilMs <= nowMs) this.#forget(block)
   }
@@ -127,7 +125,7 @@ export class ActiveBlocks {
     const { lease, alertId, revision, card } = alert
     if (lease === null) return { status: 'refused', reason: 'no_lease' }
     if (lease.endMs <= nowMs) {
-      // An earlier end that has passed takes back what was held.
+      // A revision to an end in the past releases the earlier block.
       if (known !== undefined || revision > 0) this.#remember(alert, nowMs)
       return { status: 'too_late', reason: 'lease_over' }
     }
@@ -136,7 +134,7 @@ export class ActiveBlocks {
     if (known === undefined && !this.#hasRoom(nowMs))
       return { status: 'refused', reason: 'no_room' }
     const { startMs, endMs } = lease
-    // An earlier revision that is still to come may have had a later end.
+    // An earlier revision that is still to arrive may have a later end.
     const othersUntilMs = revision > 0 ? this.#leasesUntilMs(alert) : endMs
     const knownUntilMs = Math.max(known?.knownUntilMs ?? endMs, endMs, othersUntilMs)
     this.#keep({ alertId, revision, card, startMs, endMs, isHeld: true, knownUntilMs })
@@ -149,7 +147,7 @@ export class ActiveBlocks {
     return isOver ? { status: 'too_late', reason: 'lease_over' } : APPLIED
   }
 
-  /** Keeps the revision without its block. */
+  /** Remembers the revision without its block. */
   #remember(alert: Alert, nowMs: number): null {
     const { alertId, revision, card } = alert
     const known = this.#byAlert.get(alertId)

@@ -16,9 +16,9 @@
 
 import assert from 'node:assert/strict'
 
-// Character codes on the hot path. A method that is looked up on the string itself is looked up for each kind of string
-// that an engine has (flat, joined, sliced, interned ...); where many kinds pass by one place it gives up and looks anew
-// for every character. Called by way of the prototype there is nothing to look up.
+// Character codes on the hot path. A method called on the string itself is resolved for each string representation of
+// the engine (flat, joined, sliced, interned ...). A call site that sees many representations stops caching and
+// resolves it for every character. Called through the prototype, nothing needs resolving.
 
 // eslint-disable-next-line @typescript-eslint/unbound-method -- bound by each call below
 const { charCodeAt } = String.prototype
@@ -76,12 +76,12 @@ export function maskCardNumbers(text: string): string {
   return text.replace(RUN, (run) => (isCardLike(run) ? REDACTED : run))
 }
 
-/** Whether text that a person writes holds what `maskCardNumbers` would mask. */
+/** True when text that a person writes holds a number that `maskCardNumbers` would mask. */
 export function mentionsCardNumber(text: string): boolean {
   return maskCardNumbers(text) !== text
 }
 
-/** Whether an identifier is, or holds, a card number: without its separators, or as the schemes write it. */
+/** True when an identifier is, or holds, a card number: without its separators, or as the schemes write it. */
 export function holdsCardNumber(text: string): boolean {
   if (WHOLE.test(text)) {
     const digits = digitsOf(text)
@@ -111,7 +111,7 @@ function digitsOf(run: string): readonly number[] {
   return digits
 }
 
-/** Whether any 13 to 19 consecutive digits pass the check. */
+/** True when any 13 to 19 consecutive digits pass the check. */
 function anyPasses(digits: readonly number[]): boolean {
   for (let end = DIGITS_MIN; end <= digits.length; end += 1) {
     if (luhnEndsAt(digits, end, DIGITS_MIN, Math.min(end, DIGITS_MAX))) return true
@@ -123,7 +123,7 @@ function passesLuhn(digits: readonly number[]): boolean {
   return luhnEndsAt(digits, digits.length, digits.length, digits.length)
 }
 
-/** Whether `min` to `max` digits before `end` pass the check. All zeros do too, and are no card number. */
+/** True when `min` to `max` digits before `end` pass the check. All zeros do too, and are no card number. */
 function luhnEndsAt(digits: readonly number[], end: number, min: number, max: number): boolean {
   let sum = 0
   let seen = 0

@@ -1,10 +1,8 @@
-// The queue of an analyst: open alerts in the order of what they may cost, grouped into cases.
-//
-// Alerts of one card are one case as long as neighbours in event time are not too far apart. Where enough cards have
-// alerts at one terminal within a window, the terminal is taken for compromised, and all alerts there within that
-// window are one case, together with the cases of those cards: what was stolen at a terminal is used elsewhere. So a
-// case is a connected set, every alert is in exactly one, and which one depends on the set of open alerts alone, never
-// on the order in which they came.
+// The queue of an analyst: open alerts by expected loss, grouped into cases. Alerts of one card are one case as long as
+// neighbours in event time are close enough. When enough cards have alerts at one terminal within a window, the
+// terminal counts as compromised. All alerts there within that window are one case, together with the cases of those
+// cards, since cards stolen at a terminal are used elsewhere. So a case is a connected set, every alert is in exactly
+// one, and the grouping depends only on the set of open alerts, never on their order of arrival.
 
 import assert from 'node:assert/strict'
 import type { RateTable } from './currency.ts'
@@ -12,7 +10,7 @@ import { expectedLossMinorOf, priorityOf } from './decision/decide.ts'
 import type { Label } from './transaction.ts'
 import { type Alert, type Disposition, type Finding, FINDINGS } from './wire/records.ts'
 
-/** 1 is looked at first. */
+/** 1 is the most urgent. */
 export const PRIORITIES = [1, 2, 3, 4, 5] as const
 export type Priority = (typeof PRIORITIES)[number]
 
@@ -21,11 +19,11 @@ export interface CaseOptions {
   readonly cardMs: number
   /** Window within which cards are counted at a terminal, ms of event time. */
   readonly terminalMs: number
-  /** Different cards with alerts within the window that make a terminal compromised. */
+  /** Number of different cards with alerts within the window that makes a terminal compromised. */
   readonly terminalCardsMin: number
 }
 
-/** An alert as the queue has it. */
+/** An alert in the queue. */
 export interface QueuedAlert {
   readonly alert: Alert
   /** Score times amount in the reference currency; null when the currency has no rate. */
@@ -33,26 +31,26 @@ export interface QueuedAlert {
   readonly priority: Priority
 }
 
-/** Alerts that are looked at together. */
+/** Alerts that analysts review together. */
 export interface Case {
-  /** Id of its first alert in event time; another one once that alert leaves the queue. */
+  /** Id of its first alert in event time; it changes when that alert leaves the queue. */
   readonly caseId: string
   /** Highest priority of its alerts. */
   readonly priority: Priority
   /** Sum over the alerts; those without a known loss are left out. Null when none is known. */
   readonly expectedLossMinor: number | null
   readonly cards: readonly string[]
-  /** Terminals that are taken for compromised; empty for a case of one card. */
+  /** Compromised terminals; empty for a case of one card. */
   readonly compromisedTerminals: readonly string[]
   readonly firstMs: number
   readonly lastMs: number
-  /** In event time. */
+  /** In event-time order. */
   readonly alerts: readonly QueuedAlert[]
 }
 
 /**
- * Adds the expected loss and the priority of an alert, as the alert says, or computed where it does not. An alert
- * without a known loss is urgent.
+ * Adds the expected loss and the priority of an alert, from the alert itself or computed. An alert without a known loss
+ * is urgent.
  */
 export function prioritised(alert: Alert, rates: RateTable): QueuedAlert {
   const expectedLossMinor = alert.expectedLossMinor ?? lossOf(alert, rates)
@@ -63,7 +61,7 @@ export function prioritised(alert: Alert, rates: RateTable): QueuedAlert {
 function lossOf(alert: Alert, rates: RateTable): number | null {
   const { amountMinor, currency, eventTimeMs, score } = alert
   const referenceMinor = rates.toReferenceMinor(amountMinor, currency, eventTimeMs)
-  // Not scored is no score of 0: then all of the amount is at stake.
+  // An unscored payment does not count as score 0: its whole amount is at stake.
   return referenceMinor === null ? null : expectedLossMinorOf(score ?? 1, referenceMinor)
 }
 
@@ -72,7 +70,7 @@ function urgencyOf(expectedLossMinor: number | null): Priority {
   return PRIORITIES.find((each) => each === priority) ?? 1
 }
 
-/** Cases of these alerts, the most urgent first. Each alert is in exactly one. */
+/** Cases of these alerts, most urgent first. Each alert is in exactly one. */
 export function groupCases(alerts: readonly QueuedAlert[], options: CaseOptions): readonly Case[] {
   const inTime = alerts.toSorted(byTime)
   const groups = new Groups(inTime.length)
@@ -101,7 +99,7 @@ function joinCards(inTime: readonly QueuedAlert[], { cardMs }: CaseOptions, grou
   }
 }
 
-/** Joins what happened at compromised terminals; by alert, the terminal that it shows to be compromised. */
+/** Joins the alerts at compromised terminals. Returns, by alert, the terminal that it shows to be compromised. */
 function joinTerminals(
   inTime: readonly QueuedAlert[],
   { terminalMs, terminalCardsMin }: CaseOptions,
@@ -123,7 +121,7 @@ function joinTerminals(
         first += 1
       }
       if (cards.size < terminalCardsMin) continue
-      // Windows that overlap are one; what an earlier one joined needs no second look.
+      // Overlapping windows are one case; alerts joined by an earlier window need no second pass.
       const before = joinedTo > first ? indexes[joinedTo - 1] : undefined
       if (before !== undefined) groups.join(before, index)
       for (const each of indexes.slice(Math.max(first, joinedTo), position + 1)) {
@@ -194,7 +192,7 @@ function byUrgency(a: Case, b: Case): number {
   )
 }
 
-/** An unknown loss is taken for the smallest. */
+/** An unknown loss counts as the smallest. */
 function compareLosses(a: number | null, b: number | null): number {
   if (a === null || b === null) return Number(a !== null) - Number(b !== null)
   return a - b
@@ -205,7 +203,7 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : 1
 }
 
-/** Disjoint sets of indexes (union by the smaller root, with halving of paths). */
+/** Disjoint sets of indexes (union by the smaller root, with path halving). */
 class Groups {
   readonly #parents: Int32Array
 
@@ -239,7 +237,7 @@ export const NAMED_FINDINGS = FINDINGS.filter(
   (finding): finding is NamedFinding => finding !== 'unknown',
 )
 
-/** The transaction that a finding is about, as far as its label needs it. */
+/** The fields of a transaction that its label needs. */
 export interface LabelSubject {
   readonly transactionId: string
   readonly card: string
@@ -250,7 +248,7 @@ export interface LabelSubject {
   readonly ipNetwork: string | null
 }
 
-/** The label that a disposition becomes; null for one that found nothing out. It counts from when it was found. */
+/** The label of a disposition; null for an inconclusive one. It is known from the time of the finding. */
 export function labelOf(
   { finding, source, atMs }: Disposition,
   subject: LabelSubject,
@@ -266,7 +264,7 @@ export function labelOf(
   }
 }
 
-/** Key of a disposition in its topic: of the same source, a later word replaces the earlier one. */
+/** Key of a disposition in its topic: a later disposition of the same source replaces the earlier one. */
 export function dispositionKey({
   transactionId,
   source,
@@ -274,7 +272,7 @@ export function dispositionKey({
   return `${transactionId}/${source}`
 }
 
-/** Relation of a request to what is known. `conflict`: its key was used for something else. */
+/** Relation of a request to the recorded dispositions. `conflict`: its key was used for another finding. */
 export type Novelty = 'new' | 'repeated' | 'conflict'
 
 /** The newest disposition of each transaction and source. Bounded: the oldest are forgotten first. */
@@ -293,14 +291,14 @@ export class Dispositions {
     if (requestKey !== null) keep(this.#byRequest, requestKey, disposition, this.#keptMax)
   }
 
-  /** A request that said nothing new: its key stands for what it said all the same. In memory alone. */
+  /** Records the key of a request whose finding was already known. In memory only. */
   takeRepeated(disposition: Disposition): void {
     const { requestKey } = disposition
     if (requestKey === null || this.#byRequest.has(requestKey)) return
     keep(this.#byRequest, requestKey, disposition, this.#keptMax)
   }
 
-  /** True when this very word is the newest, and not one that says the same. */
+  /** True when this very disposition is the newest, and not merely one with equal content. */
   holds(disposition: Disposition): boolean {
     const known = this.#byKey.get(dispositionKey(disposition))
     return (
@@ -312,7 +310,7 @@ export class Dispositions {
     )
   }
 
-  /** Whether this is news. The same finding by the same source is none, whoever says it and why. */
+  /** Whether the disposition is new. The same finding by the same source is not, regardless of author and reason. */
   noveltyOf(disposition: Disposition): Novelty {
     const { requestKey } = disposition
     const sameRequest = requestKey === null ? undefined : this.#byRequest.get(requestKey)

@@ -1,4 +1,4 @@
-/** Time as core sees it: handed in, so that tests move it by hand. */
+/** Time in core: passed in as an argument, so that tests control it. */
 export interface Clock {
   /** Wall clock, milliseconds since the epoch. */
   nowMs(): number

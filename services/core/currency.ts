@@ -1,4 +1,4 @@
-// Amounts of several currencies are never summed as they are: features use a reference currency by a dated
+// Amounts of different currencies are never summed directly: features convert them to a reference currency by a dated
 // rate table.
 
 import { createHash } from 'node:crypto'
@@ -47,8 +47,8 @@ export function createRateTable(reference: string, rates: readonly CurrencyRate[
 const YEAR_2000_MS = 946_684_800_000
 
 /**
- * The table that ships: round numbers near the rates of 2024, for demos and tests, not market data. Yen and won
- * have no minor digits, so one of their units is one of ours.
+ * The table that ships: round numbers near the rates of 2024, for demos and tests, not market data. Yen and won have no
+ * minor digits, so one of their units corresponds to one of our minor units.
  */
 export const DEFAULT_RATES: RateTable = createRateTable(
   'EUR',

@@ -5,7 +5,9 @@ import { createHmac } from 'node:crypto'
 import type { ReceiptFault } from './receipt-join.ts'
 import type { DeadLetter } from './wire/records.ts'
 
-/** Why a message became a dead letter. Closed list: also the metric label and the dead letter's reason. */
+/**
+ * Reasons for which a message becomes a dead letter. Closed list: also the metric label and the dead letter's reason.
+ */
 export const REJECT_REASONS = [
   'empty',
   'too_large',
@@ -24,14 +26,14 @@ export const REJECT_REASONS = [
 
 export type RejectReason = (typeof REJECT_REASONS)[number]
 
-/** A decoded value, or the reason and the field why there is none. Decoders never throw on bad input. */
+/** A decoded value, or the reason and the field of the rejection. Decoders never throw on bad input. */
 export type Decoded<Value> =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly reason: RejectReason; readonly field: string | null }
 
 const SAMPLE_BYTES = 64
 
-/** A message as Kafka gave it. */
+/** A message as received from Kafka. */
 export interface RawMessage {
   readonly topic: string
   readonly partition: number
@@ -62,7 +64,7 @@ export function deadLetterOf(
   }
 }
 
-/** The first bytes as ASCII: digits as #, what is not printable as a dot. */
+/** The first bytes as ASCII: digits as #, unprintable bytes as a dot. */
 export function sampleOf(payload: Buffer): string {
   return Array.from(payload.subarray(0, SAMPLE_BYTES), (byte) => {
     if (byte >= 0x30 && byte <= 0x39) return '#'

@@ -1,6 +1,6 @@
-// Every failure this project can raise, with whether a retry makes sense and which exit code it ends in.
+// Every failure that this project raises, with its exit code and whether a retry makes sense.
 
-/** Closed catalogue, documented one by one in docs/errors.md; a test compares the two. */
+/** Closed catalogue. docs/errors.md documents every code; a test compares the two. */
 export const errorCodes = {
   SLUICE_CONFIG_INVALID: { retryable: false, exitCode: 2 },
   SLUICE_USAGE: { retryable: false, exitCode: 2 },
@@ -47,7 +47,7 @@ export interface SluiceErrorOptions {
   readonly details?: Readonly<Record<string, unknown>>
 }
 
-/** The only error class that this project throws on purpose. Callers branch on `code`, never on the message. */
+/** The only error class that this project throws. Callers check `code`, never the message. */
 export class SluiceError extends Error {
   readonly code: ErrorCode
   readonly details: Readonly<Record<string, unknown>>

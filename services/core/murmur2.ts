@@ -30,14 +30,14 @@ export function murmur2(bytes: Uint8Array, seed: number = KAFKA_SEED): number {
   return finish(hash)
 }
 
-/** The partition that Kafka's default partitioner gives this key. */
+/** The partition that Kafka's default partitioner assigns to this key. */
 export function partitionOf(key: Uint8Array, partitionCount: number): number {
   return (murmur2(key) & 0x7fffffff) % partitionCount
 }
 
 /**
- * `murmur2` of a string's bytes without encoding it first. Only for strings of ASCII characters, which identifiers
- * are once decoded. Hot path.
+ * `murmur2` of a string's bytes without encoding it first. Only for ASCII strings, which decoded identifiers are. Hot
+ * path.
  */
 export function murmur2Ascii(text: string, seed: number = KAFKA_SEED): number {
   const length = text.length
@@ -52,8 +52,8 @@ export function murmur2Ascii(text: string, seed: number = KAFKA_SEED): number {
 }
 
 /**
- * `murmur2Ascii` with two seeds in one pass, which costs little more than one: the words are mixed once. As one exact
- * number of 48 bits, the low 16 of the first hash above all 32 of the second. Hot path.
+ * `murmur2Ascii` with two seeds in one pass, which costs little more than one since the words are mixed once. Returns
+ * one exact number of 48 bits: the low 16 of the first hash above all 32 of the second. Hot path.
  */
 export function murmur2AsciiPair(text: string, seedHigh: number, seedLow: number): number {
   const length = text.length

@@ -1,5 +1,5 @@
-// Which alerts a person still has to look at: the newest revision of each, until it is taken back, its lease is over, a
-// person or a label has said what it was, or it is too old. Bounded: of too many, the oldest go first.
+// The alerts that an analyst still has to review: the newest revision of each, until it is released, its lease is over,
+// a disposition or a label decides it, or it is too old. Bounded: the oldest are dropped first.
 
 import type { Label } from './transaction.ts'
 import type { Alert, Disposition } from './wire/records.ts'
@@ -8,17 +8,17 @@ export interface OpenAlertsOptions {
   /** Time that an alert stays open, from its decision on, ms. */
   readonly horizonMs: number
   readonly alertsMax: number
-  /** Transactions of which it is remembered what they were, at most. */
+  /** Most transactions whose label or disposition is remembered. */
   readonly knownMax: number
 }
 
-/** Open alerts of one stream, from alerts, labels and dispositions in whatever order the topics give them. */
+/** Open alerts of one stream, from alerts, labels and dispositions in any order. */
 export class OpenAlerts {
   readonly #options: OpenAlertsOptions
-  /** By alert id, in the order in which they came. */
+  /** By alert id, in order of arrival. */
   readonly #alerts = new Map<string, Alert>()
   readonly #byTransaction = new Map<string, string>()
-  /** Transactions that were labelled or found about. */
+  /** Transactions with a label or a disposition. */
   readonly #known = new Set<string>()
   #leftOut = 0
 
@@ -26,7 +26,7 @@ export class OpenAlerts {
     this.#options = options
   }
 
-  /** Alerts that were dropped since there was no room. */
+  /** Alerts dropped for lack of room. */
   get leftOut(): number {
     return this.#leftOut
   }
@@ -51,12 +51,12 @@ export class OpenAlerts {
     this.#close(transactionId)
   }
 
-  /** The alert with this id, or of this transaction; open or not, as long as it is remembered. */
+  /** The alert with this id, or of this transaction; open or not, while it is remembered. */
   find(id: string): Alert | null {
     return this.#alerts.get(id) ?? this.#alerts.get(this.#byTransaction.get(id) ?? '') ?? null
   }
 
-  /** Alerts that are open now. Forgets those that are too old. */
+  /** Alerts that are open now. Removes those that are too old. */
   open(nowMs: number): readonly Alert[] {
     const open: Alert[] = []
     for (const alert of this.#alerts.values()) {

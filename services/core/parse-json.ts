@@ -1,8 +1,8 @@
-// JSON text of a known form.
+// Parses JSON text against a schema.
 
 import type { z } from 'zod'
 
-/** The value that the text holds; null when it is no JSON, or has another form. Never throws. */
+/** The value of the text; null when it is invalid JSON or does not match the schema. Never throws. */
 export function parseJson<Value>(schema: z.ZodType<Value>, text: string): Value | null {
   try {
     return schema.safeParse(JSON.parse(text)).data ?? null

@@ -1,16 +1,16 @@
-// Blocks and the receipts that subscribers write for them, joined: how long it took until a block was applied, and
-// which blocks nobody has answered.
+// Joins blocks with the receipts of subscribers: measures the time until a block was applied, and finds blocks without
+// a receipt.
 //
-// Alerts and receipts come on different topics, so a receipt may be read before its alert: it is held back for as long
-// as a block may wait. Each (alert, revision, subscriber) counts once, however often its receipt was written. Memory is
-// bounded: what is older than the horizon is forgotten, and of too many the oldest.
+// Alerts and receipts arrive on different topics, so a receipt may be read before its alert: it is held for as long as
+// a block may wait. Each (alert, revision, subscriber) counts once, however often its receipt was written. Memory is
+// bounded: entries older than the horizon are dropped, and beyond the limit the oldest.
 //
-// After a stop the join is rebuilt by reading again. Of what is read again, the parts that were counted before are given
-// as `isAnswered`, and the time up to which waiting blocks were judged as `judgedToMs`: neither is counted twice.
+// After a stop the join is rebuilt by reading again. `isAnswered` marks records that were counted before the stop, and
+// `judgedToMs` is the time up to which waiting blocks were judged: neither is counted twice.
 
 import type { Alert, Receipt } from './wire/records.ts'
 
-/** Why a receipt does not count. Closed list: metric label, and the reason in its dead letter. */
+/** Reasons for which a receipt does not count. Closed list: metric label, and the reason in its dead letter. */
 export const RECEIPT_FAULTS = [
   'unreadable',
   'wrong_key',
@@ -22,30 +22,30 @@ export const RECEIPT_FAULTS = [
 ] as const
 export type ReceiptFault = (typeof RECEIPT_FAULTS)[number]
 
-/** Result of a block for the objective. `unanswered`: no receipt arrived in the time allowed. */
+/** Result of a block for the objective. `unanswered`: no receipt arrived in the allowed time. */
 export const BLOCK_RESULTS = ['in_time', 'late', 'refused', 'too_late', 'unanswered'] as const
 export type BlockResult = (typeof BLOCK_RESULTS)[number]
 
 export interface ReceiptJoinOptions {
-  /** Time that a block may be without receipt, ms; then again between one resending and the next. */
+  /** Time that a block may be without a receipt, ms; the same time between two resends. */
   readonly waitMs: number
   /** Time that an alert is remembered, ms. */
   readonly horizonMs: number
   /** From the record of the transaction to the receipt, ms. */
   readonly objectiveMs: number
-  /** Number of times that an unanswered block is sent again; 0 lets it lapse. */
+  /** Number of times that an unanswered block is sent again; 0 means never. */
   readonly resendsMax: number
-  /** Subscribers that must answer; null: one answer from anybody is enough. */
+  /** Subscribers that must answer; null accepts one receipt of any subscriber. */
   readonly subscribers: ReadonlySet<string> | null
   /** Largest difference between the clocks of two machines, ms. */
   readonly clockSkewMsMax: number
-  /** Alerts that are kept at most. */
+  /** Most alerts in memory. */
   readonly entriesMax: number
-  /** Receipts without alert that are kept at most. */
+  /** Most receipts held without an alert. */
   readonly heldMax: number
 }
 
-/** A receipt as it stands in its topic. */
+/** A receipt with its position in the topic. */
 export interface PlacedReceipt {
   readonly receipt: Receipt
   readonly key: string | null
@@ -55,9 +55,9 @@ export interface PlacedReceipt {
   readonly timestampMs: number
   /** The bytes, for a dead letter. */
   readonly value: Buffer
-  /** It was read before the last stop. */
+  /** True when it was read before the last stop. */
   readonly isAnswered: boolean
-  /** False when signatures are asked for, and it has none by its subscriber. */
+  /** False when signatures are required and its subscriber did not sign it. */
   readonly isGenuine: boolean
 }
 
@@ -82,9 +82,9 @@ interface Entry {
   readonly alert: Alert
   readonly isAnswered: boolean
   readonly answeredBy: Set<string>
-  /** The objective has its result. */
+  /** True when the objective has its result. */
   isJudged: boolean
-  /** All have answered, or nothing more is done about it. */
+  /** True when all subscribers have answered, or nothing more is done about it. */
   isClosed: boolean
   resends: number
   lastSentMs: number
@@ -93,7 +93,7 @@ interface Entry {
 /** The join of one stream. */
 export class ReceiptJoin {
   readonly #options: ReceiptJoinOptions
-  /** Oldest first, as they came. */
+  /** In order of arrival, oldest first. */
   readonly #entries = new Map<string, Entry>()
   readonly #held = new Map<string, PlacedReceipt[]>()
   #heldCount = 0
@@ -104,22 +104,22 @@ export class ReceiptJoin {
     this.#judgedToMs = judgedToMs
   }
 
-  /** Alerts that are remembered. */
+  /** Alerts in memory. */
   get size(): number {
     return this.#entries.size
   }
 
-  /** Receipts whose alert has not come. */
+  /** Receipts whose alert has not arrived. */
   get heldCount(): number {
     return this.#heldCount
   }
 
-  /** Up to when waiting blocks have been judged; to be kept over a stop. */
+  /** Time up to which waiting blocks have been judged; must be kept over a stop. */
   get judgedToMs(): number {
     return this.#judgedToMs
   }
 
-  /** Blocks that wait for a receipt, and of those the ones that wait longer than they may. */
+  /** Blocks that wait for a receipt, and those among them that are overdue. */
   waiting(nowMs: number): { readonly all: number; readonly overdue: number } {
     let all = 0
     let overdue = 0
@@ -133,7 +133,7 @@ export class ReceiptJoin {
     return { all, overdue }
   }
 
-  /** Takes an alert, and the receipts that waited for it. */
+  /** Adds an alert, and joins the receipts that waited for it. */
   takeAlert(alert: Alert, isAnswered: boolean): readonly JoinEvent[] {
     if (alert.action === 'unknown') return []
     const id = idOf(alert)
@@ -158,7 +158,7 @@ export class ReceiptJoin {
     return events
   }
 
-  /** Takes note of an alert that was sent again. */
+  /** Records that an alert was sent again. */
   takeResent(alert: Alert, sentAtMs: number): void {
     const entry = this.#entries.get(idOf(alert))
     if (entry === undefined || sentAtMs <= entry.lastSentMs) return
@@ -166,7 +166,7 @@ export class ReceiptJoin {
     entry.lastSentMs = sentAtMs
   }
 
-  /** Takes a receipt. */
+  /** Adds a receipt. */
   takeReceipt(placed: PlacedReceipt, nowMs: number): readonly JoinEvent[] {
     const fault = this.#faultOf(placed, nowMs)
     if (fault !== null) return placed.isAnswered ? [] : [{ kind: 'fault', fault, placed }]
@@ -182,7 +182,7 @@ export class ReceiptJoin {
     return []
   }
 
-  /** Judges what has waited for too long. Only once both topics have been read up to now. */
+  /** Judges blocks that are overdue. Call it only once both topics have been read up to now. */
   tick(nowMs: number): readonly JoinEvent[] {
     const events: JoinEvent[] = []
     for (const [id, entry] of this.#entries) {
@@ -211,7 +211,7 @@ export class ReceiptJoin {
       entry.isJudged = true
       events.push({ kind: 'result', result: 'unanswered' })
     }
-    // A release has no lease, and is worth saying as long as it is remembered.
+    // A release has no lease, and stays relevant while it is remembered.
     const isWorthIt = alert.lease === null || alert.lease.endMs > nowMs
     if (entry.resends < resendsMax && isWorthIt) {
       entry.resends += 1
@@ -220,7 +220,7 @@ export class ReceiptJoin {
       return events
     }
     entry.isClosed = true
-    // A lapse before the stop is not reported again.
+    // A block that became overdue before the stop is not reported again.
     if (!(entry.isAnswered && entry.lastSentMs + waitMs <= this.#judgedToMs))
       events.push({ kind: 'lapse', alert })
     return events
@@ -269,7 +269,10 @@ export class ReceiptJoin {
     return events
   }
 
-  /** Null until all who must have answered have. The last answer decides, and a refusal whatever the others say. */
+  /**
+   * Null until all required subscribers have answered. The last answer decides, except that one refusal refuses the
+   * block.
+   */
   #resultOf(entry: Entry, receipt: Receipt): BlockResult | null {
     if (receipt.status === 'refused') return 'refused'
     if (!this.#isComplete(entry)) return null
@@ -307,7 +310,7 @@ export class ReceiptJoin {
   }
 }
 
-/** Flags are no block to apply; nobody has to answer them. */
+/** False for flags, which need no receipt. */
 function isExpected({ action }: Alert): boolean {
   return action === 'block' || action === 'release'
 }

@@ -1,10 +1,10 @@
-// The mark on a message that was sent again after it became a dead letter. It is what keeps a redrive from
-// going round in a circle: a marked message is never sent again.
+// The header of a message that was sent again after it became a dead letter. It prevents a redrive from looping: a
+// message with this header is never sent again.
 
 /** Header of a message that was sent again; its value is the position of the message it repeats. */
 export const REDRIVEN_FROM_HEADER = 'sluice-redriven-from'
 
-/** Topic names of Kafka; a longer or stranger one is not a topic. */
+/** Form of Kafka topic names. */
 const POSITION = /^([A-Za-z0-9._-]{1,249})\/(\d{1,6})\/(\d{1,15})$/
 
 /** Position of a message. */
@@ -14,7 +14,7 @@ export interface MessagePosition {
   readonly offset: number
 }
 
-/** A position as people write it and as the header holds it: `topic/partition/offset`. */
+/** A position in the form used by people and by the header: `topic/partition/offset`. */
 export function formatPosition({ topic, partition, offset }: MessagePosition): string {
   return `${topic}/${partition}/${offset}`
 }
@@ -33,8 +33,8 @@ export type MessageHeaders = Readonly<
 >
 
 /**
- * The position that a message of `topic` says it repeats; null without the header. Only a position of the same topic
- * counts, since a redrive stays in its topic: nothing else of a foreign header is ever passed on.
+ * The position that a message of `topic` repeats; null without the header. Only a position of the same topic counts,
+ * since a redrive stays in its topic. Nothing else of a foreign header is ever passed on.
  */
 export function redrivenFromOf(
   headers: MessageHeaders | undefined,

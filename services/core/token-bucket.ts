@@ -1,13 +1,13 @@
-// A limit on a rate: a bucket that fills with time and gives one token for each thing that is let through.
+// A rate limit: a bucket that fills with time and gives one token per admitted call.
 
 export interface TokenBucketOptions {
-  /** Tokens that come in each second. */
+  /** Tokens added per second. */
   readonly perSecond: number
-  /** Tokens that the bucket holds: how many may come at once. */
+  /** Capacity of the bucket, which is the largest burst. */
   readonly burst: number
 }
 
-/** Never lets through more than `burst + perSecond * t` things within any t seconds. */
+/** Never admits more than `burst + perSecond * t` calls within any t seconds. */
 export class TokenBucket {
   readonly #options: TokenBucketOptions
   #tokens: number
@@ -19,7 +19,7 @@ export class TokenBucket {
     this.#filledAtMs = nowMs
   }
 
-  /** Takes one token: 0 when there was one, else how long until there is, ms. `nowMs` is a monotonic clock's. */
+  /** Takes one token. Returns 0, or the time until there is a token, ms. `nowMs` is from a monotonic clock. */
   take(nowMs: number): number {
     const { perSecond, burst } = this.#options
     const addedTokens = (Math.max(0, nowMs - this.#filledAtMs) * perSecond) / 1_000
@@ -29,7 +29,7 @@ export class TokenBucket {
       this.#tokens -= 1
       return 0
     }
-    // Less than a microsecond is what sums of fractions are off by.
+    // Tolerates a microsecond, since sums of fractions are inexact.
     return Math.max(1, Math.ceil(((1 - this.#tokens) / perSecond) * 1_000 - 0.001))
   }
 }

@@ -10,13 +10,13 @@ export type MessageHeaders = Readonly<
   Record<string, Buffer | string | readonly (Buffer | string)[] | undefined>
 >
 
-/** Which span caused a message. */
+/** The span that caused a message. */
 export interface TraceParent {
   /** 32 lower-case hex digits, not all zero. */
   readonly traceId: string
   /** 16 lower-case hex digits, not all zero. */
   readonly spanId: string
-  /** Whether the sender says that it records this trace. */
+  /** True when the sender records this trace. */
   readonly isSampled: boolean
 }
 
@@ -26,7 +26,7 @@ export interface TraceHeaders {
   readonly tracestate?: string
 }
 
-/** Later versions may be longer than the first; longer than this is not looked at. */
+/** Later versions may be longer than the first; a longer text is ignored. */
 const TRACEPARENT_LENGTH_MAX = 128
 const TRACESTATE_LENGTH_MAX = 512
 const TRACESTATE_ENTRIES_MAX = 32
@@ -40,7 +40,7 @@ const TRACESTATE_KEY =
 const TRACESTATE_VALUE = /^[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/
 const ZEROS = /^0+$/
 
-/** Reads a traceparent of version 00, or what a later version has in common with it; null when it is not valid. */
+/** Reads a traceparent of version 00, or the common part of a later version; null when it is invalid. */
 export function parseTraceparent(text: string): TraceParent | null {
   if (text.length < TRACEPARENT_LENGTH || text.length > TRACEPARENT_LENGTH_MAX) return null
   const found = TRACEPARENT.exec(text)
@@ -56,13 +56,13 @@ export function formatTraceparent({ traceId, spanId, isSampled }: TraceParent): 
   return `00-${traceId}-${spanId}-${isSampled ? '01' : '00'}`
 }
 
-/** Whether the whole list is valid; one bad entry makes a list that nobody may pass on. */
+/** True when the whole list is valid; one bad entry invalidates the list. */
 export function isTracestate(text: string): boolean {
   if (text.length === 0 || text.length > TRACESTATE_LENGTH_MAX) return false
   const keys = new Set<string>()
   for (const part of text.split(',')) {
     const entry = part.replace(/^[ \t]+|[ \t]+$/g, '')
-    // An empty entry is allowed and says nothing.
+    // An empty entry is allowed and ignored.
     if (entry === '') continue
     const equals = entry.indexOf('=')
     const key = entry.slice(0, Math.max(0, equals))
@@ -87,7 +87,7 @@ export function traceHeadersOf(headers: MessageHeaders | undefined): TraceHeader
   return tracestate === null ? { traceparent } : { traceparent, tracestate }
 }
 
-/** The valid tracestate of a message, or null. It means nothing without a valid traceparent. */
+/** The valid tracestate of a message, or null. It has no meaning without a valid traceparent. */
 export function tracestateOf(headers: MessageHeaders | undefined): string | null {
   const value = headers?.['tracestate']
   // Several headers of this name are one list.
@@ -99,14 +99,14 @@ export function tracestateOf(headers: MessageHeaders | undefined): string | null
 }
 
 /**
- * Whether a trace belongs to a share of all traces: decided by its id alone, so that all services that use the same
- * ratio choose the same traces. The last 14 digits are those that must be random; a number holds 13 of them.
+ * True when a trace belongs to a share of all traces. Only its id decides, so all services with the same ratio choose
+ * the same traces. The last 14 digits must be random; a number holds 13 of them.
  */
 export function isInRatio(traceId: string, ratio: number): boolean {
   return Number.parseInt(traceId.slice(18, 31), 16) >= (1 - ratio) * 2 ** 52
 }
 
-/** Two headers of one name make a list; of traceparent there may be only one. */
+/** Several headers of one name are a list; traceparent may occur only once. */
 function textOf(value: MessageHeaders[string], lengthMax: number): string | null {
   if (value === undefined || isList(value) || value.length > lengthMax) return null
   return typeof value === 'string' ? value : value.toString('latin1')

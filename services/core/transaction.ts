@@ -1,4 +1,4 @@
-// The trusted types. Past decoding nobody re-checks them.
+// The trusted types. Nothing checks them again after decoding.
 
 export const CHANNELS = ['unknown', 'pos', 'atm', 'ecommerce', 'moto'] as const
 export const ENTRY_MODES = [
@@ -18,7 +18,7 @@ export interface Transaction {
   readonly id: string
   /** Card token, never a card number. */
   readonly card: string
-  /** When the payment happened, milliseconds UTC. */
+  /** Time of the payment, milliseconds UTC. */
   readonly eventTimeMs: number
   /** Minor units of `currency`. */
   readonly amountMinor: number

@@ -1,7 +1,7 @@
-// The hash of a decision batch, by which the next one names it: a chain in each partition.
+// The hash of a decision batch. The next batch contains it, so each partition has a hash chain.
 //
 //   digest of a decision = SHA-256(salt, length of its JSON, its JSON, its feature row, its states)
-//   hash of a batch      = SHA-256(length of the hash before, that hash, SHA-256(header), digests in order)
+//   hash of a batch      = SHA-256(length of the previous hash, that hash, SHA-256(header), digests in order)
 //
 // So a copy of a batch still verifies after the values of one card were erased: the digests stay, and without the salt a
 // digest reveals nothing about its inputs.
@@ -17,7 +17,7 @@ const DOUBLE_BYTES = 8
 const SCRATCH_BYTES = 4_096
 /** UTF-8 bytes of one UTF-16 unit, at most. */
 const MAX_BYTES_PER_UNIT = 3
-/** Part of the header, so that another way to hash can never give the same bytes a meaning. */
+/** Part of the header, so that another hash format can never give the same bytes a meaning. */
 const FORM = 'sluice-decision-batch-1'
 
 /** The hash of a batch. */
@@ -32,7 +32,7 @@ export function batchHashOf(block: DecisionBatch): Buffer {
     .digest()
 }
 
-/** Digest of a batch's fields other than its decisions and the hash before it. */
+/** Digest of a batch's fields other than its decisions and the previous hash. */
 function headerDigestOf(block: DecisionBatch): Buffer {
   const header = [
     FORM,
@@ -60,12 +60,12 @@ function headerDigestOf(block: DecisionBatch): Buffer {
   return createHash('sha256').update(JSON.stringify(header)).digest()
 }
 
-/** One digest per decision, in order; an erased decision's as the batch has kept it. */
+/** One digest per decision, in order; for an erased decision, the digest that the batch has kept. */
 export function digestsOf(block: DecisionBatch): readonly Uint8Array[] {
   return digestTextsOf(block).map((text) => Buffer.from(text, DIGEST_TEXT))
 }
 
-/** Digests as texts of one character a byte, which cost a third of what buffers do. Hot path. */
+/** Digests as strings of one character per byte, which cost a third of buffers. Hot path. */
 function digestTextsOf(block: DecisionBatch): readonly string[] {
   const { decisions, featureCount, featureStates, digestSalts } = block
   const erased = new Map(block.erased.map(({ index, digest }) => [index, digest]))
@@ -86,7 +86,9 @@ function digestTextsOf(block: DecisionBatch): readonly string[] {
   })
 }
 
-/** Hashed bytes of one decision, collected in one reused buffer: an object for each hash costs more than the hash. */
+/**
+ * Hashed bytes of one decision, collected in one reused buffer: one hash object per decision costs more than the hash.
+ */
 class Scratch {
   #bytes = Buffer.allocUnsafe(SCRATCH_BYTES)
   #length = 0
@@ -121,7 +123,7 @@ class Scratch {
   }
 }
 
-/** Rows as they are hashed: what is absent is one NaN, whatever computed it. */
+/** Rows as they are hashed: every absent value is the same NaN, whatever computed it. */
 function rowsOf({ features }: DecisionBatch): Uint8Array {
   const bytes = new Uint8Array(features)
   const values = new Float64Array(bytes.buffer, 0, Math.floor(bytes.length / DOUBLE_BYTES))

@@ -14,7 +14,7 @@ const ANCHOR = z.object({
   /** Offset of the batch in the decisions topic. */
   offset: COUNT,
   hash: z.string().regex(/^[0-9a-f]{64}$/),
-  /** Blocks of the partition up to this one, itself included, as far back as was known. */
+  /** Decision batches of the partition up to and including this one, as far back as was known. */
   blocks: COUNT,
   decidedAtMs: COUNT,
   anchoredAtMs: COUNT,
@@ -26,7 +26,7 @@ export function anchorLine(anchor: Anchor): string {
   return `${JSON.stringify(anchor)}\n`
 }
 
-/** The anchor in a line; null when it is none. */
+/** The anchor in a line; null when the line is not an anchor. */
 export function parseAnchor(line: string): Anchor | null {
   return parseJson(ANCHOR, line)
 }
@@ -61,14 +61,16 @@ export interface ChainSummary {
   readonly decisions: number
   readonly erasedDecisions: number
   readonly head: HeadStatus
-  /** Blocks before the oldest that is there, by the anchors; null when no anchor tells. */
+  /**
+   * Number of decision batches before the oldest one present, according to the anchors; null without such an anchor.
+   */
   readonly blocksBefore: number | null
-  /** The newest block; null when there is none. */
+  /** The newest decision batch; null when there is none. */
   readonly newest: Omit<Anchor, 'anchoredAtMs'> | null
   readonly findings: readonly ChainFinding[]
 }
 
-/** Findings of one partition that are held; the first break is the one that matters. */
+/** Most findings kept per partition; the first break is the one that matters. */
 export const FINDINGS_MAX = 1_000
 
 const SHOWN_DIGITS = 16
@@ -88,7 +90,7 @@ export class ChainCheck {
   #blocks = 0
   #decisions = 0
   #erased = 0
-  /** By the newest anchor that was met: how many blocks lie before the oldest that is there. */
+  /** Number of decision batches before the oldest one present, according to the newest matching anchor. */
   #before: number | null = null
   #isVouchedFor = false
   #nextAnchor = 0
@@ -96,7 +98,7 @@ export class ChainCheck {
   readonly #committedHash: string | null
   #hasCommitted = false
 
-  /** `committedHash`, base64: what the scorer last committed; null when that is not known. */
+  /** `committedHash`, base64: the hash that the scorer last committed; null when it is not known. */
   constructor(partition: number, anchors: readonly Anchor[], committedHash: string | null) {
     this.#partition = partition
     this.#anchors = anchors
@@ -105,7 +107,7 @@ export class ChainCheck {
     this.#committedHash = committedHash
   }
 
-  /** Takes the next message of the partition; `block` is null when the message cannot be read as one. */
+  /** Adds the next message of the partition; `block` is null when the message cannot be read as a decision batch. */
   add(offset: number, block: DecisionBatch | null): void {
     if (block === null) {
       this.#find('unreadable_batch', offset, 'the message is no decision batch')
@@ -125,9 +127,9 @@ export class ChainCheck {
   finish(): ChainSummary {
     const last = this.#last
     const head = this.#headStatus()
-    // A partition may have been quiet for so long that retention has taken all of it.
+    // Retention may have removed everything of a partition that was quiet for long.
     if (head === 'empty') return this.#summary(head)
-    // Beyond the newest block there must be no anchor.
+    // There must be no anchor beyond the newest decision batch.
     for (const anchor of this.#anchors.slice(this.#nextAnchor)) this.#missing(anchor)
     if (head === 'unverified') {
       this.#find(
@@ -165,7 +167,7 @@ export class ChainCheck {
     // One file may hold the anchors of several streams.
     this.#anchors = this.#anchors.filter((anchor) => anchor.streamId === streamId)
     if (previousHash.length === 0) this.#before = 0
-    // Anchors of what is gone: the newest of them may be the very block before.
+    // Anchors of removed batches: the newest of them may be the very batch before the first one present.
     while ((this.#anchors[this.#nextAnchor]?.offset ?? Infinity) < offset) {
       const anchor = this.#anchors[this.#nextAnchor]
       this.#nextAnchor += 1
@@ -207,7 +209,7 @@ export class ChainCheck {
         const was = `it was anchored as ${anchor.hash.slice(0, SHOWN_DIGITS)}`
         this.#find('anchor_differs', offset, `the block is ${short(hash)}, and ${was}`)
       } else if (!this.#hasBroken) {
-        // Its hash commits to all blocks that link to it.
+        // Its hash commits to all decision batches that link to it.
         this.#isVouchedFor = true
         this.#before = anchor.blocks - this.#blocks
       }
@@ -224,12 +226,12 @@ export class ChainCheck {
 
   #headStatus(): HeadStatus {
     if (this.#first === null) return 'empty'
-    // An anchor says how many blocks there were: who says to be the first and is not, is found by that.
+    // An anchor states the number of batches, which exposes a batch that wrongly claims to be the first.
     if (this.#first.previousHash.length === 0 && !this.#isLateStart()) return 'first'
     return this.#isVouchedFor ? 'anchored' : 'unverified'
   }
 
-  /** True when an anchor knows of earlier blocks. */
+  /** True when an anchor names earlier decision batches. */
   #isLateStart(): boolean {
     return this.#before !== null && this.#before !== 0
   }

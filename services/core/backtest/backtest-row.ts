@@ -14,9 +14,9 @@ export interface KnownLabel {
 /** The decision made at the time. */
 export interface Decided {
   readonly outcome: Outcome
-  /** Names of the rules that fired. */
+  /** Names of the matching rules. */
   readonly rules: readonly string[]
-  /** Marks set by the policy in force and its guard. */
+  /** Annotations of the policy in force and its guards. */
   readonly annotations: readonly string[]
 }
 
@@ -34,11 +34,11 @@ export interface BacktestRow {
 export const TRUTHS = ['fraud', 'genuine', 'unknown'] as const
 export type Truth = (typeof TRUTHS)[number]
 
-/** Which labels count. */
+/** Rules for which labels count. */
 export interface LabelMaturity {
   /** Labels known later are ignored; Infinity where labels are final. */
   readonly asOfMs: number
-  /** A transaction older than this at `asOfMs` is mature: fraud when a label says so, else genuine. */
+  /** A transaction older than this at `asOfMs` is mature: fraud when its label is fraud, else genuine. */
   readonly maturityMs: number
 }
 
@@ -52,7 +52,7 @@ export function truthOf(
   return isFraudBy(label, asOfMs) ? 'fraud' : 'genuine'
 }
 
-/** True when a label known by `asOfMs` says fraud. */
+/** True when a label known by `asOfMs` is fraud. */
 export function isFraudBy(label: KnownLabel | null, asOfMs: number): boolean {
   return label !== null && label.verdict === 'fraud' && label.knownAtMs <= asOfMs
 }

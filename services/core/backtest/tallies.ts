@@ -1,5 +1,5 @@
-// The counts of a backtest: rows and money of each policy by outcome and truth, by day and by rule; how a policy
-// differs from live; and the sums that both are made of.
+// The counts of a backtest: rows and money of each policy by outcome and truth, by day and by rule; differences of a
+// policy from live; and the sums that both use.
 
 import assert from 'node:assert/strict'
 import { hashOf } from '../id-hash.ts'
@@ -235,7 +235,7 @@ function strictnessOf(outcome: Outcome): number {
   return OUTCOMES.indexOf(outcome)
 }
 
-// Examples of the difference: the most expensive transactions, the same whatever the order of the rows.
+// Examples of the difference: the most expensive transactions, independent of the order of the rows.
 
 /** The outcome of one side, for display. */
 export interface ShownOutcome {

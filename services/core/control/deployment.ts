@@ -10,24 +10,24 @@ import type { Control } from '../wire/records.ts'
 export const DEPLOYMENT_SUBJECTS = { model: 'model/cards', policy: 'policy/cards' } as const
 export type DeploymentKind = keyof typeof DEPLOYMENT_SUBJECTS
 
-/** Earlier ones that a message remembers, the newest first; a rollback goes back by one. */
+/** Earlier deployments that a message keeps, newest first; a rollback goes back by one. */
 export const EARLIER_MAX = 16
 
 const REASON_CHARACTERS_MAX = 2_000
 
-/** A model by the digest of its manifest, or a ruleset by its own; null is what a scorer is configured with. */
+/** A model by the digest of its manifest, or a ruleset by its digest; null is the configured one. */
 export type Choice = string | null
 
 /** Versions that operators want in force. */
 export interface Deployment {
   readonly active: Choice
-  /** Judges the same rows beside it, without effect; null for none. */
+  /** Evaluates the same rows without effect; null for none. */
   readonly shadow: string | null
-  /** Choices that were active before, the newest first. */
+  /** Choices that were active before, newest first. */
   readonly earlier: readonly Choice[]
 }
 
-/** Nobody has said anything: what is configured decides, alone. */
+/** Used when nothing was published: the configured model or policy decides, without a shadow. */
 export const NO_DEPLOYMENT: Deployment = { active: null, shadow: null, earlier: [] }
 
 /** Author, reason and time of a change. */
@@ -37,7 +37,7 @@ export interface ChangeRecord {
   readonly atMs: number
 }
 
-/** Why a control message says nothing that can be followed. Closed list: also a metric label. */
+/** Reasons for which a control message cannot be applied. Closed list: also a metric label. */
 export const CONTROL_FAULTS = ['undecodable', 'bad_digest', 'bad_body'] as const
 export type ControlFault = (typeof CONTROL_FAULTS)[number]
 
@@ -45,7 +45,7 @@ export type ReadDeployment =
   | { readonly ok: true; readonly deployment: Deployment }
   | { readonly ok: false; readonly fault: ControlFault }
 
-/** The deployment after another one was made the active one. A shadow of that very one ends. */
+/** The deployment after another choice became active. A shadow of that choice ends. */
 export function activated(deployment: Deployment, active: string): Deployment {
   if (deployment.active === active) return deployment
   const shadow = deployment.shadow === active ? null : deployment.shadow
@@ -56,7 +56,7 @@ export function activated(deployment: Deployment, active: string): Deployment {
   }
 }
 
-/** The deployment with another version of the active one, which a rollback does not go back to. */
+/** The deployment with a new version of the active choice, which a rollback skips. */
 export function replaced(deployment: Deployment, active: string): Deployment {
   return { ...deployment, active, shadow: deployment.shadow === active ? null : deployment.shadow }
 }
@@ -73,7 +73,7 @@ export function rolledBack({ shadow, earlier }: Deployment): Deployment | null {
   return { active, shadow: shadow === active ? null : shadow, earlier: rest }
 }
 
-/** The message that says so. */
+/** The message that publishes the deployment. */
 export function controlOf(
   deployment: Deployment,
   { author, reason, atMs }: ChangeRecord,
@@ -95,7 +95,7 @@ export function controlOf(
   }
 }
 
-/** The kind of deployment that a message is about; null when it is for another reader. */
+/** The kind of deployment in a message; null when the message is for another reader. */
 export function deploymentKindOf({
   kind,
   subject,
@@ -105,7 +105,7 @@ export function deploymentKindOf({
     : null
 }
 
-/** The kind of deployment that a message with this key is about. */
+/** The kind of deployment in a message with this key. */
 export function deploymentKindOfKey(key: string | undefined): DeploymentKind | null {
   return key === DEPLOYMENT_SUBJECTS.model
     ? 'model'
@@ -126,7 +126,7 @@ export function deploymentOf(
     : { ok: true, deployment: { active, shadow, earlier } }
 }
 
-/** A SHA-256 in hex, as models and rulesets are named by. */
+/** True for a SHA-256 in hex, which names models and rulesets. */
 export function isDigest(text: string): boolean {
   return /^[0-9a-f]{64}$/.test(text)
 }
@@ -147,7 +147,7 @@ function earlierOf(body: string | null): readonly Choice[] | null {
   }
 }
 
-/** A deployment with the message that it stands in. */
+/** A deployment with the message that publishes it. */
 export interface PositionedDeployment {
   readonly about: DeploymentKind
   readonly deployment: Deployment
@@ -173,7 +173,7 @@ export function readControlMessage(
   if (value === null) {
     const about = deploymentKindOfKey(key?.toString())
     if (about === null) return { kind: 'for_others', control: null }
-    // A tombstone takes back all that was said: a scorer that starts later sees nothing at all.
+    // A tombstone withdraws the deployment: a scorer that starts later sees no message at all.
     return {
       kind: 'deployment',
       placed: { about, deployment: NO_DEPLOYMENT, position, control: null },
@@ -191,17 +191,20 @@ export function readControlMessage(
   }
 }
 
-/** An operator's override with its time. It may have been in force earlier, through a message that is gone by now. */
+/**
+ * An operator's override and its time. It may have been in force earlier, through a message that compaction has
+ * removed.
+ */
 export interface OverrideSince extends ChangeRecord {
   /** Offset in the control topic. */
   readonly position: number
-  /** False when what was before this message is no longer there: then it holds since then at the latest. */
+  /** False when earlier messages are gone: the override was in force by then at the latest. */
   readonly isFirst: boolean
 }
 
 /**
- * The message from which on the newest choice holds, changes of anything else left out; null when nobody has said
- * anything, or took it back. `keyOf` says which choices are one and the same: two versions of a policy, say.
+ * The message since which the newest choice is in force, ignoring other changes; null when nothing was published, or it
+ * was withdrawn. `keyOf` maps choices that count as the same, such as two versions of a policy, to one key.
  */
 export function sinceWhen(
   deployments: readonly PositionedDeployment[],
@@ -221,7 +224,7 @@ export function sinceWhen(
   const word = since?.control ?? null
   if (since === undefined || word === null) return null
   const { author, reason, atMs } = word
-  // The first message of all has none before it; any other may have lost its predecessors to compaction.
+  // Only the first message has no predecessor; compaction may have removed those of any other.
   return {
     author,
     reason,
@@ -236,7 +239,7 @@ export const BREAKER_SUBJECT = 'breaker/cards'
 
 const RESETS = z.object({ resets: z.int().nonnegative() })
 
-/** A person's word that the lease of this alert is over. */
+/** An operator's release of the lease of this alert. */
 export interface PersonRelease {
   readonly card: string
   readonly alertId: string
@@ -247,12 +250,12 @@ export function releaseSubjectOf(card: string): string {
   return `release/${card}`
 }
 
-/** The message that releases. It names the alert: a later block of the card is another matter. */
+/** The message of a release. It names the alert, so it does not affect a later block of the card. */
 export function releaseControlOf({ card, alertId }: PersonRelease, word: ChangeRecord): Control {
   return { ...blank(word), subject: releaseSubjectOf(card), kind: 'release', card, alertId }
 }
 
-/** The message after which the breakers have been reset this often. */
+/** The message with this total number of resets of the breakers. */
 export function breakerControlOf(resets: number, word: ChangeRecord): Control {
   const body = JSON.stringify({ resets })
   return { ...blank(word), subject: BREAKER_SUBJECT, kind: 'breaker', body }
@@ -264,7 +267,7 @@ export function releaseOf({ kind, subject, card, alertId }: Control): PersonRele
   return subject === releaseSubjectOf(card) ? { card, alertId } : null
 }
 
-/** Number of resets of the breakers; null when the message does not say. Never throws on bad input. */
+/** Number of resets of the breakers; null for any other message. Never throws on bad input. */
 export function breakerResetsOf({ kind, subject, body }: Control): number | null {
   if (kind !== 'breaker' || subject !== BREAKER_SUBJECT || body === null) return null
   return parseJson(RESETS, body)?.resets ?? null

@@ -31,14 +31,14 @@ const FORMAT = 'g1'
 /** Limits that the guard applies; part of the policy. */
 export interface GuardRules {
   readonly breakers: readonly BreakerLimits[]
-  /** Number of times that people have reset the breakers. */
+  /** Number of times that operators have reset the breakers. */
   readonly breakerResets: number
   readonly controlGroup: ControlGroup | null
-  /** Flags a day for analysts, of all partitions; null is no limit. */
+  /** Flags per day for analysts, over all partitions; null means no limit. */
   readonly alertsPerDayMax: number | null
   readonly partition: number
   readonly partitionCount: number
-  /** Digest of the policy: what is drawn for the control group depends on it and on the transaction only. */
+  /** Digest of the policy. The draw of the control group depends only on it and on the transaction. */
   readonly policyDigest: string
 }
 
@@ -49,15 +49,15 @@ export interface Ruled {
   readonly outcome: Outcome
   /** Action that would be published; null for nothing. */
   readonly action: AlertAction | null
-  /** True when a rule of the policy wants it, not the score alone. */
+  /** True when a rule of the policy matched, so that the score alone did not decide. */
   readonly isByRule: boolean
   /** In the reference currency. */
   readonly amountMinor: number
   /** Newest event time of the partition, this transaction included. */
   readonly partitionTimeMs: number
-  /** False when a block could not be remembered. */
+  /** False when there is no room for another lease. */
   readonly hasRoom: boolean
-  /** True for a later word on a decision: no more traffic, and none of the control group. */
+  /** True for a revision: it counts as no traffic, and is never in the control group. */
   readonly isRevision: boolean
 }
 
@@ -73,12 +73,12 @@ export class BlockGuard {
   #day = 0
   #flags = 0
   #controlMinor = 0
-  /** Text of breakers by key that the policy in force lacks. */
+  /** Encoded state, by key, of breakers that the policy in force lacks. */
   readonly #restored: Map<string, string>
-  /** Trips since they were last asked for. */
+  /** Trips since the last call of `takeTrips`. */
   #trips: BreakerCap[] = []
 
-  /** @param text what `encode` gave; null or anything unreadable begins anew. */
+  /** @param text the result of `encode`; null or unreadable text starts with an empty state. */
   constructor(text: string | null) {
     const { day, flags, controlMinor, breakers } = readGuard(text)
     this.#day = day
@@ -87,7 +87,7 @@ export class BlockGuard {
     this.#restored = breakers
   }
 
-  /** Settles one decision. Those of outcome approve count as traffic; duplicates are not to be asked about. */
+  /** Applies the guards to one decision. Approvals count as traffic; duplicates must not be passed. */
   applyGuards(ruled: Ruled, rules: GuardRules): GuardedRuling {
     this.#follow(rules)
     this.#moveTo(ruled.partitionTimeMs)
@@ -114,7 +114,7 @@ export class BlockGuard {
     return this.#breakers.filter((breaker) => breaker.isOpen(rules.breakerResets)).length
   }
 
-  /** Null while there is nothing to remember. At most 4,000 characters. */
+  /** Null while the state is empty. At most 4,000 characters. */
   encode(): string | null {
     if (this.#limits.length === 0 && this.#day === 0 && this.#restored.size === 0) return null
     const day = [this.#day, this.#flags, this.#controlMinor]
@@ -146,7 +146,7 @@ export class BlockGuard {
     return { outcome: 'block', mark: null }
   }
 
-  /** True for the few that are let through; their money is counted. */
+  /** True for the few payments that are let through; their money is counted. */
   #isControl({ transactionId, amountMinor, isRevision }: Ruled, rules: GuardRules): boolean {
     const { controlGroup, policyDigest, partition, partitionCount } = rules
     if (controlGroup === null || isRevision) return false
@@ -179,7 +179,7 @@ export class BlockGuard {
     this.#controlMinor = 0
   }
 
-  /** Another policy has other breakers; those of the same part of the traffic go on. */
+  /** Another policy has other breakers; those of the same part of the traffic keep their state. */
   #follow({ breakers, partition, partitionCount }: GuardRules): void {
     if (breakers === this.#limits) return
     for (const breaker of this.#breakers) {
@@ -193,7 +193,7 @@ export class BlockGuard {
       this.#restored.delete(key)
       return breaker
     })
-    // A breaker that the policy in force lacks stays tripped: a person closes it, not another policy.
+    // A tripped breaker that the policy in force lacks stays tripped: an operator closes it, not another policy.
     for (const [key, state] of this.#restored) {
       const isTripped = statusOf(key, state).trippedAt !== null
       if (!isTripped || this.#restored.size > BREAKERS_MAX) this.#restored.delete(key)
@@ -201,7 +201,7 @@ export class BlockGuard {
   }
 }
 
-/** Breakers of a partition as they were committed. */
+/** Breakers of a partition from its committed state. */
 export function breakersIn(text: string | null): readonly BreakerStatus[] {
   return [...readGuard(text).breakers].map(([part, state]) => statusOf(part, state))
 }
@@ -222,12 +222,12 @@ function finite(value: number | undefined): number {
   return value !== undefined && Number.isSafeInteger(value) ? value : 0
 }
 
-// Block state of a partition, committed with the offset of labels; the offset of transactions carries the position and
+// Block state of a partition, committed with the offset of labels. The offset of transactions carries the position and
 // the hash chain.
 
-/** The leases are not part of it: they have a topic. */
+/** Leases are not part of it: they have a topic of their own. */
 export interface BlockState {
-  /** Time by which its message was sent after the newest event. */
+  /** Delay between the newest event and the sending of its message. */
   readonly skewMs: number
   /** State of the guard; null for none. */
   readonly guard: string | null
@@ -239,7 +239,7 @@ export function encodeBlockState({ skewMs, guard }: BlockState): string {
   return JSON.stringify([skewMs, guard])
 }
 
-/** A text that is not ours gives an empty state. */
+/** A foreign text gives an empty state. */
 export function decodeBlockState(text: string | null): BlockState {
   try {
     const value: unknown = JSON.parse(text ?? '')

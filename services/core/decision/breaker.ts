@@ -1,6 +1,6 @@
-// The breaker: caps how much of the traffic is blocked. When the next block would exceed a cap it trips, and all that
-// would be blocked from then on is flagged instead, until a person has reset it. It knows nothing but the order of
-// what it is asked and event time, so a replay of the log trips it at the same transaction.
+// The breaker caps how much of the traffic is blocked. When the next block would exceed a cap it trips, and later
+// blocks become flags until an operator resets it. It depends only on the order of its calls and on event time, so a
+// replay of the log trips it at the same transaction.
 
 import type { BreakerLimits } from '../policy/policy-document.ts'
 import { hashOf } from '../id-hash.ts'
@@ -17,11 +17,11 @@ import {
   type EventWindow,
 } from './event-windows.ts'
 
-/** Which cap a block would have exceeded. Closed list: also a metric label. */
+/** Caps that a block may exceed. Closed list: also a metric label. */
 export const BREAKER_CAPS = ['blocks_per_minute', 'traffic_share', 'value_share'] as const
 export type BreakerCap = (typeof BREAKER_CAPS)[number]
 
-/** Breakers of one policy; their state must fit beside a committed offset. */
+/** Most breakers of one policy; their state must fit into the metadata of a committed offset. */
 export const BREAKERS_MAX = 8
 
 const MINUTE_MS = 60_000
@@ -33,7 +33,7 @@ const BLOCKS = 1
 const VALUE = 2
 const BLOCKED_VALUE = 3
 
-/** One partition's share of what all partitions together may do: the shares of all partitions add up to `total`. */
+/** One partition's share of a limit for all partitions: the shares add up to `total`. */
 export function shareOfPartition(total: number, partition: number, partitionCount: number): number {
   const each = Math.floor(total / partitionCount)
   return each + (partition < total % partitionCount ? 1 : 0)
@@ -45,7 +45,7 @@ export class Breaker {
   readonly #blocksPerMinuteMax: number
   readonly #minute: EventWindow = openMinute()
   readonly #shares: EventWindow
-  /** Number of resets by people when this breaker tripped; null while it is closed. */
+  /** Number of resets when this breaker tripped; null while it is closed. */
   #trippedAt: number | null = null
 
   constructor(limits: BreakerLimits, partition: number, partitionCount: number) {
@@ -68,28 +68,29 @@ export class Breaker {
     return this.#limits.segment === null || this.#limits.segment === segment
   }
 
-  /** True when blocks are flags now, people having reset breakers this often. */
+  /** True when blocks become flags, given the number of resets by operators. */
   isOpen(resets: number): boolean {
     return this.#trippedAt !== null && resets <= this.#trippedAt
   }
 
-  /** To be called before anything else, with times that never go back. */
+  /** Must be called first, with times that never decrease. */
   moveTo(partitionTimeMs: number): void {
     moveTo(this.#minute, partitionTimeMs)
     moveTo(this.#shares, partitionTimeMs)
   }
 
-  /** A transaction of the breaker's part of the traffic. To be called before it is asked for a block. */
+  /** Counts a transaction of the breaker's part of the traffic. Must be called before `capExceeded` for it. */
   sees(amountMinor: number): void {
     addTo(this.#shares, TRANSACTIONS, 1)
     addTo(this.#shares, VALUE, amountMinor)
   }
 
-  /** The cap that one block more would exceed; null when there is room. */
+  /** The cap that one more block would exceed; null when there is room. */
   capExceeded(amountMinor: number): BreakerCap | null {
     const { trafficShareMax, valueShareMax, sampleMin } = this.#limits
     if (sumOf(this.#minute, 0) + 1 > this.#blocksPerMinuteMax) return 'blocks_per_minute'
-    // Below the sample size the limit is that of a full sample: a share of little traffic alone would mean nothing.
+    // Below the sample size the limit is that of a full sample, since a share of little traffic alone would mean
+    // nothing.
     const seen = sumOf(this.#shares, TRANSACTIONS)
     const transactions = Math.max(seen, sampleMin)
     const blocks = sumOf(this.#shares, BLOCKS) + 1
@@ -103,7 +104,7 @@ export class Breaker {
     this.#trippedAt = Math.min(resets, RESETS_MAX)
   }
 
-  /** Counts a block that `capExceeded` had nothing against. */
+  /** Counts a block that exceeds no cap. */
   blocks(amountMinor: number): void {
     addTo(this.#minute, 0, 1)
     addTo(this.#shares, BLOCKS, 1)
@@ -117,7 +118,7 @@ export class Breaker {
     return [tripped, encodeWindow(this.#minute), window, encodeWindow(this.#shares)].join(';')
   }
 
-  /** Goes on from what was encoded. A window of another length begins anew; a trip stands. */
+  /** Restores an encoded state. A window of another length starts empty; a trip is kept. */
   restore(text: string): void {
     const [tripped = '', minute = '', window = '', shares = ''] = text.split(';')
     this.#trippedAt = tripOf(tripped)
@@ -126,14 +127,14 @@ export class Breaker {
   }
 }
 
-/** Names the state of a breaker: by its part of the traffic, so that a trip outlives a change of the limits. */
+/** Key of a breaker's state: its part of the traffic, so that a trip outlives a change of the limits. */
 export function breakerKey(segment: string | null): string {
   if (segment === null) return ALL
   const isShort = /^[a-z0-9_-]{1,12}$/.test(segment) && segment !== ALL
   return isShort ? segment : `#${hashOf(segment).toString(36)}`
 }
 
-/** Status shown to people of a breaker whose limits are not at hand. */
+/** Status of a breaker for display, when its limits are not known. */
 export interface BreakerStatus {
   /** `all`, the name of a short segment, or `#` and a hash of a long one. */
   readonly part: string
@@ -142,7 +143,7 @@ export interface BreakerStatus {
   readonly blocksInMinute: number
 }
 
-/** Reads what `Breaker.encode` gave. */
+/** Reads the result of `Breaker.encode`. */
 export function statusOf(part: string, text: string): BreakerStatus {
   const [tripped = '', minute = ''] = text.split(';')
   const window = openMinute()
@@ -150,7 +151,7 @@ export function statusOf(part: string, text: string): BreakerStatus {
   return { part, trippedAt: tripOf(tripped), blocksInMinute: sumOf(window, 0) }
 }
 
-/** One bucket more than a minute has: the oldest is within the minute only in part. */
+/** One bucket more than a minute has, since only part of the oldest is within the minute. */
 function openMinute(): EventWindow {
   return openWindow(MINUTE_MS / BUCKETS, BUCKETS + 1, [COUNT_MAX])
 }

@@ -1,9 +1,8 @@
-// The counterfactual of a flag or a block: the least change of one feature that would have given a milder outcome, all
-// other features as they were; or of several, where no single one is enough.
-//
-// The way from the value to the usual one is cut into PARTS. The end of a search always gives a milder outcome, and the
-// point one part before it does not: both were scored. Several points are tried at once, so that the model is called
-// ROUNDS times and not once for every halving.
+// The counterfactual of a flag or a block: the least change of one feature that would have given a milder outcome, with
+// all other features unchanged; or of several features, when no single one is enough. The path from the value to the
+// baseline is divided into COUNTERFACTUAL_PARTS. The end of a search always gives a milder outcome, and the point one
+// part before it does not: both were scored. Each round tries several points at once, so that the model is called
+// COUNTERFACTUAL_ROUNDS times and not once per bisection step.
 
 import assert from 'node:assert/strict'
 import { CODE_UNIT } from '../features/catalogue/feature-definition.ts'
@@ -12,9 +11,9 @@ import { LIST_PREFIX } from '../policy/compile-policy.ts'
 import { OUTCOMES, type Counterfactual, type FeatureChange, type Outcome } from '../wire/records.ts'
 import { scoreInWords, valuesInWords } from './reasons.ts'
 
-/** Parts of the way from a value to its usual one. */
+/** Parts of the path from a value to its baseline. */
 export const COUNTERFACTUAL_PARTS = 64
-/** Points tried in one round; each round leaves one of POINTS + 1 stretches. */
+/** Points tried in one round; each round leaves one of POINTS + 1 intervals. */
 const POINTS = 3
 /** Rounds after which one part is left: 4 to the power of 3 is 64. */
 export const COUNTERFACTUAL_ROUNDS = 3
@@ -32,7 +31,7 @@ const WHOLE_UNITS: ReadonlySet<string> = new Set([
   'frauds',
 ])
 
-/** Nothing lies between two values of these. */
+/** Units without intermediate values. */
 const STEP_UNITS: ReadonlySet<string> = new Set(['0 or 1', CODE_UNIT])
 
 /** Result of a changed row. */
@@ -41,26 +40,26 @@ export interface Answer {
   readonly outcome: Outcome
 }
 
-/** A feature whose baseline value gives a milder outcome, and between which parts of the way the change lies. */
+/** A feature whose baseline value gives a milder outcome, and the interval of the path that contains the change. */
 export interface FlipSearch {
   readonly feature: number
   readonly value: number
   readonly baseline: number
-  /** Not enough. */
+  /** A part that is not enough. */
   readonly low: number
-  /** Enough, with this answer. */
+  /** A part that is enough, with its answer. */
   readonly high: number
   readonly answer: Answer
 }
 
-/** The search that begins once the baseline value is known to be enough. */
+/** Starts the search, once the baseline value is known to be enough. */
 export function beginSearch(
   feature: number,
   value: number,
   baseline: number,
   answer: Answer,
 ): FlipSearch {
-  // There is no way from "absent", from yes to no or from one code to another: the baseline value is the only change.
+  // There is no path from an absent value, between yes and no, or between codes: the baseline value is the only change.
   const isStep = Number.isNaN(value) || STEP_UNITS.has(FEATURES[feature]?.unit ?? '')
   const low = isStep ? COUNTERFACTUAL_PARTS - 1 : 0
   return { feature, value, baseline, low, high: COUNTERFACTUAL_PARTS, answer }
@@ -72,7 +71,7 @@ export function trialsOf({ low, high }: FlipSearch): readonly number[] {
   return step === 0 ? [] : Array.from({ length: POINTS }, (_, index) => low + (index + 1) * step)
 }
 
-/** The value that stands for so many parts of the way, as it can be told to a person: whole, in cents or in four digits. */
+/** The value at this part of the path, rounded for display: whole, in cents or to four digits. */
 export function valueAt({ feature, value, baseline }: FlipSearch, part: number): number {
   if (part === 0) return value
   if (part === COUNTERFACTUAL_PARTS) return baseline
@@ -81,11 +80,11 @@ export function valueAt({ feature, value, baseline }: FlipSearch, part: number):
   const isUp = baseline > value
   if (unit === 'EUR') return Math.round(exact * MINOR_PER_UNIT) / MINOR_PER_UNIT
   if (!WHOLE_UNITS.has(unit)) return Number(exact.toPrecision(VALUE_DIGITS))
-  // Towards the baseline value and not past it.
+  // Rounds towards the baseline value and not past it.
   return isUp ? Math.min(Math.ceil(exact), baseline) : Math.max(Math.floor(exact), baseline)
 }
 
-/** The search after its trials were answered; NaN as a score is no answer. */
+/** The search after its trials were answered; NaN as a score does not count as an answer. */
 export function narrowed(
   search: FlipSearch,
   own: Outcome,
@@ -110,7 +109,7 @@ export function isMilderThan(outcome: Outcome, own: Outcome): boolean {
   return OUTCOMES.indexOf(outcome) < OUTCOMES.indexOf(own)
 }
 
-/** The searches of one row that may yet have the shortest way: the others end behind what is enough in another. */
+/** The searches of one row that may still have the shortest path: the others cannot beat the upper end of another. */
 export function contenders(searches: readonly FlipSearch[]): readonly FlipSearch[] {
   return searches.filter(({ low }) => searches.every(({ high }) => high > low))
 }
@@ -123,7 +122,7 @@ export function leastChange(searches: readonly FlipSearch[]): Counterfactual | n
   return counterfactualOf(least)
 }
 
-/** Several features at their baseline values, strongest first, none of which was enough alone. */
+/** Several features at their baseline values, strongest first, where no single one was enough. */
 export function jointChange(
   row: Float64Array,
   changes: readonly { readonly feature: number; readonly value: number }[],
@@ -145,8 +144,8 @@ function counterfactualOf(search: FlipSearch): Counterfactual {
 }
 
 /**
- * Lists and rules that would have had to not apply, with the outcome then; the score stays. Each stands as a change
- * from 1 (it applied) to 0. `names` are those of the policy, at least one.
+ * Lists and rules that would have to be absent, with the outcome then; the score stays. Each is a change from 1 (it
+ * applied) to 0. `names` are those of the policy, at least one.
  */
 export function withoutRules(names: readonly string[], { score, outcome }: Answer): Counterfactual {
   const [first, ...also] = names.map(ruleChange)
@@ -161,7 +160,7 @@ export function withoutRules(names: readonly string[], { score, outcome }: Answe
   }
 }
 
-/** A change of features that is enough once these lists and rules do not apply. */
+/** A change of features that is enough when these lists and rules are absent. */
 export function alsoWithoutRules(
   names: readonly string[],
   counterfactual: Counterfactual,
@@ -173,7 +172,7 @@ export function alsoWithoutRules(
   }
 }
 
-/** In what is changed, a rule has this in front; a list has its own prefix. */
+/** Prefix of rule names in a counterfactual; lists have their own prefix. */
 export const RULE_PREFIX = 'rule/'
 
 function ruleChange(name: string): FeatureChange {

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import { type AlertAction, type Mode, type Outcome, OUTCOMES } from '../wire/records.ts'
 
-/** Scores from which on a transaction is flagged or blocked; from the model's manifest. flag < block. */
+/** Lowest scores at which a transaction is flagged or blocked; from the model's manifest. flag < block. */
 export interface Thresholds {
   readonly flag: number
   readonly block: number
@@ -14,7 +14,7 @@ export function isScore(score: number): boolean {
   return score >= 0 && score <= 1
 }
 
-/** The outcome that a score deserves. */
+/** The outcome of a score. */
 export function outcomeOf(score: number, thresholds: Thresholds): Outcome {
   if (score >= thresholds.block) return 'block'
   return score >= thresholds.flag ? 'flag' : 'approve'
@@ -26,17 +26,17 @@ export function actionOf(outcome: Outcome, mode: Mode): AlertAction | null {
   return mode === 'enforce' ? outcome : 'flag'
 }
 
-/** Outcomes as stored with an event of a card: 0 is not known. */
+/** Outcomes as stored with an event of a card; 0 means not known. */
 export function storedOutcomeOf(outcome: Outcome): 0 | 1 | 2 | 3 {
   return (OUTCOMES.indexOf(outcome) + 1) as 1 | 2 | 3
 }
 
-/** The reverse of `storedOutcomeOf`; null is not known. */
+/** The reverse of `storedOutcomeOf`; null means not known. */
 export function outcomeOfStored(stored: number): Outcome | null {
   return OUTCOMES[stored - 1] ?? null
 }
 
-/** The id of an alert: the same for the same input record, whoever decides it and however often. 32 hex digits. */
+/** The id of an alert, 32 hex digits. The same input record always gives the same id. */
 export function alertIdOf(
   streamId: string,
   topic: string,
@@ -49,7 +49,7 @@ export function alertIdOf(
     .slice(0, 32)
 }
 
-// Priority of an alert: the expected loss when nothing is done.
+// Priority of an alert: the expected loss without any action.
 
 /** Least expected loss of priorities 1 to 4, in minor units of the reference currency; below it is 5. */
 export const PRIORITY_LOSS_MINOR = [50_000, 10_000, 2_500, 500] as const

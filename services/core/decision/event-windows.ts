@@ -1,16 +1,16 @@
-// Counts in a sliding window of event time, in a few buckets: small enough to travel with every commit. Time only goes
-// forward here: whoever counts gives the newest event time so far, so what comes late counts as of now.
+// Counts in a sliding window of event time, in a few buckets: small enough to be committed with every batch. Time only
+// moves forward: callers pass the newest event time so far, so a late event counts as of now.
 
 import assert from 'node:assert/strict'
 
 /** Buckets that make up one window. */
 export const BUCKETS = 10
 
-/** Largest count of one bucket, and largest sum; both stay there (P6: their text has a limit). */
+/** Largest count of one bucket, and largest sum. Both saturate (P6: their text has a limit). */
 export const COUNT_MAX = 36 ** 6 - 1
 export const SUM_MAX = 36 ** 10 - 1
 
-/** Some sums per bucket, the newest bucket first. */
+/** A few sums per bucket, newest bucket first. */
 export interface EventWindow {
   readonly bucketMs: number
   /** Number of the newest bucket: its start divided by `bucketMs`. */
@@ -30,7 +30,9 @@ export function openWindow(
   return { bucketMs, newest: 0, buckets: [], bucketsMax, fieldsMax }
 }
 
-/** Moves the window on to this time, and forgets what has left it. A time before the newest bucket changes nothing. */
+/**
+ * Moves the window to this time, and drops buckets that have left it. A time before the newest bucket changes nothing.
+ */
 export function moveTo(window: EventWindow, timeMs: number): void {
   const bucket = Math.floor(timeMs / window.bucketMs)
   const ahead = bucket - window.newest
@@ -63,13 +65,13 @@ export function sumOf(window: EventWindow, field: number): number {
   return sum
 }
 
-/** `newest:a.b,a.b`, in base 36, the newest bucket first; 0 is left out. */
+/** `newest:a.b,a.b`, in base 36, newest bucket first; 0 is left out. */
 export function encodeWindow({ newest, buckets }: EventWindow): string {
   const texts = buckets.map((bucket) => trimmed(bucket.map(digits).join('.'), '.'))
   return `${digits(newest)}:${trimmed(texts.join(','), ',')}`
 }
 
-/** Fills a window from its text; false when it is not one of this shape, and then nothing is changed. */
+/** Fills a window from its text. False, without any change, when the text does not have this shape. */
 export function decodeWindow(text: string, window: EventWindow): boolean {
   const [newestText, bucketsText, ...rest] = text.split(':')
   if (newestText === undefined || bucketsText === undefined || rest.length > 0) return false
@@ -86,7 +88,7 @@ export function decodeWindow(text: string, window: EventWindow): boolean {
   }
   if (!Number.isSafeInteger(newest)) return false
   window.newest = newest
-  // As many as time has opened: a window that has moved is full, of zeros if need be.
+  // A window that has moved is full, with zeros if necessary.
   while (newest > 0 && buckets.length < bucketsMax) buckets.push(fieldsMax.map(() => 0))
   window.buckets = newest > 0 ? buckets : []
   return true

@@ -1,6 +1,6 @@
-// Leases of one partition: which cards are blocked, by which alert, until when. Each change of a lease is a revision of its
-// alert and a new record of the card in the lease topic (or a tombstone), written in the transaction of the batch. The
-// topic is therefore the table, and the next owner of the partition reads it back.
+// Leases of one partition: the blocked cards, their alerts, and the ends of the blocks. Each change of a lease is a
+// revision of its alert and a new record of the card in the lease topic (or a tombstone), written in the transaction of
+// the batch. The topic is therefore the table, and the next owner of the partition reads it.
 
 import type { Codecs } from '../wire/codecs.ts'
 import {
@@ -13,12 +13,12 @@ import {
 } from '../wire/records.ts'
 
 /**
- * An alert's revisions count up, and not always by one: the revision of its decision, times this, and above that the
- * changes of its lease. Both count by themselves and never meet.
+ * Revision numbers of an alert increase, but not always by one: the revision of its decision times this step, plus the
+ * number of changes of its lease. The two counts never collide.
  */
 export const REVISION_STEP = 1_000
 
-/** Revision of an alert that goes with a revision of its decision. */
+/** Revision of an alert that belongs to a revision of its decision. */
 export function alertRevisionOf(decisionRevision: number): number {
   return decisionRevision * REVISION_STEP
 }
@@ -31,13 +31,13 @@ export interface CardLease extends Omit<Lease, 'alert'> {
 /** Change of a lease, as the topics record it. */
 export interface LeaseChange {
   readonly card: string
-  /** The card's lease from now on; null ends it. */
+  /** The card's new lease; null ends it. */
   readonly lease: CardLease | null
-  /** To be published; null when nothing new is to be said, or the caller publishes it. */
+  /** The alert to publish; null when there is none, or when the caller publishes it. */
   readonly alert: Alert | null
 }
 
-/** Why a lease ends before somebody else's word on its alert. */
+/** Causes for which a lease ends. */
 export type ReleaseCause = Extract<
   AlertCause,
   'expired' | 'person' | 'genuine_label' | 'correction'
@@ -49,7 +49,7 @@ export class LeaseTable {
   /** No lease is due before this. */
   #nextDueMs = Infinity
 
-  /** Begins with what the topic says. Takes more than `sizeMax` of it: a smaller limit forgets no block. */
+  /** Starts from the leases of the topic. Accepts more than `sizeMax` of them: a smaller limit forgets no block. */
   constructor(leases: Iterable<CardLease>, sizeMax: number) {
     this.#sizeMax = sizeMax
     for (const lease of leases) this.#hold(lease)
@@ -76,7 +76,7 @@ export class LeaseTable {
     return timeMs >= this.#nextDueMs
   }
 
-  /** Leases that are over at this time, the first to end first. */
+  /** Leases that are over at this time, earliest end first. */
   due(timeMs: number): readonly CardLease[] {
     if (!this.isAnyDue(timeMs)) return []
     const due: CardLease[] = []
@@ -89,7 +89,7 @@ export class LeaseTable {
     return due.sort((a, b) => dueMsOf(a) - dueMsOf(b) || (a.card < b.card ? -1 : 1))
   }
 
-  /** Opens a lease by a block that is about to be published. The card has none. */
+  /** Opens a lease for a block that is about to be published. The card must not have one. */
   open(alert: Alert, lease: AlertLease): LeaseChange {
     const held: CardLease = {
       card: alert.card,
@@ -104,7 +104,7 @@ export class LeaseTable {
     return { card: held.card, lease: held, alert: null }
   }
 
-  /** New evidence: a later end, a higher grade, or neither, which changes nothing (null). */
+  /** Applies new evidence: a later end, a higher grade, or both; null when nothing changes. */
   extend(
     lease: CardLease,
     { endMs, grade }: Pick<AlertLease, 'endMs' | 'grade'>,
@@ -112,14 +112,14 @@ export class LeaseTable {
   ): LeaseChange | null {
     const later = Math.max(lease.endMs, endMs)
     const higher = higherGrade(lease.grade, grade)
-    // A fraud label takes back the genuine one before it.
+    // A fraud label overrides an earlier genuine one.
     const takesBack = lease.releaseAtMs !== null && grade === 'confirmed'
     const changes = later !== lease.endMs || higher !== lease.grade
     if (!changes && !takesBack) return null
     const { startMs, revision } = lease
     const releaseAtMs = takesBack ? null : lease.releaseAtMs
     const grown = { ...lease, endMs: later, grade: higher, releaseAtMs }
-    // Room is left for the word that ends it.
+    // A revision number is reserved for the end of the lease.
     if (!changes || revision % REVISION_STEP >= REVISION_STEP - 2) {
       this.#hold(grown)
       return { card: lease.card, lease: grown, alert: null }
@@ -131,21 +131,21 @@ export class LeaseTable {
     return { card: lease.card, lease: held, alert }
   }
 
-  /** The lease is to end at this event time, because of a label that counts only from then on. */
+  /** Sets the lease to end at this event time, when a genuine label starts to count. */
   endAt(lease: CardLease, releaseAtMs: number): LeaseChange {
     const held: CardLease = { ...lease, releaseAtMs }
     this.#hold(held)
     return { card: lease.card, lease: held, alert: null }
   }
 
-  /** Ends a lease and says so. */
+  /** Ends a lease with a release alert. */
   release(lease: CardLease, cause: ReleaseCause, decidedAtMs: number): LeaseChange {
     this.#byCard.delete(lease.card)
     const alert = nextRevision(lease, 'release', null, cause, decidedAtMs)
     return { card: lease.card, lease: null, alert }
   }
 
-  /** Another word on the lease's alert is being published that is no block. */
+  /** Ends a lease whose alert gets another revision that does not block. */
   drop(lease: CardLease): LeaseChange {
     this.#byCard.delete(lease.card)
     return { card: lease.card, lease: null, alert: null }
@@ -157,13 +157,13 @@ export class LeaseTable {
   }
 }
 
-/** Why a lease that is due ends. */
+/** The cause for which a due lease ends. */
 export function dueCauseOf({ grade, endMs, releaseAtMs }: CardLease): ReleaseCause {
   if (releaseAtMs === null || endMs < releaseAtMs) return 'expired'
   return labelCauseOf(grade)
 }
 
-/** Why a genuine label ends a lease: it takes a fraud label back, or there was none. */
+/** The cause for which a genuine label ends a lease: it corrects a fraud label, or there was none. */
 export function labelCauseOf(grade: Grade): ReleaseCause {
   return grade === 'confirmed' ? 'correction' : 'genuine_label'
 }
@@ -195,7 +195,7 @@ function nextRevision(
   }
 }
 
-/** Reads leases in the order of the log; the last message of each card counts. */
+/** Reads leases in log order; the last message of each card counts. */
 export class LeaseReader {
   readonly #codecs: Pick<Codecs, 'alert' | 'lease'>
   readonly #byCard = new Map<string, CardLease>()
@@ -219,7 +219,10 @@ export class LeaseReader {
     return [...this.#byCard.values()]
   }
 
-  /** Records that cannot be read, or whose alert cannot: their blocks end by the time in their alerts, unannounced. */
+  /**
+   * Unreadable records, or records with an unreadable alert: their blocks end at the time in their alerts, without a
+   * release.
+   */
   get unreadable(): number {
     return this.#unreadable
   }

@@ -10,7 +10,7 @@ const VALUE_DIGITS = 4
 const SCORE_DIGITS = 2
 const SCORE_LEAST = 0.01
 
-/** Seconds of each, and what it is called; the larger ones first. */
+/** Seconds of each unit of time, and its name, largest first. */
 const SPANS = [
   [86_400, 'd'],
   [3_600, 'h'],
@@ -32,8 +32,8 @@ const WORDS: Readonly<Record<string, (value: number) => string>> = {
 }
 
 /**
- * A value as its unit is told: money to the cent, yes and no, spans of time in their two largest units, shares in per
- * cent, all else in four digits; `none` for what is absent.
+ * A value in the style of its unit: money to the cent, yes and no, times in their two largest units, shares in per
+ * cent, everything else to four digits; `none` for an absent value.
  */
 export function valueInWords(feature: number, value: number): string {
   if (Number.isNaN(value)) return 'none'
@@ -41,7 +41,7 @@ export function valueInWords(feature: number, value: number): string {
   return words(value)
 }
 
-/** Two values of a feature, so that they can be told apart: exactly, where rounding would make them look alike. */
+/** Two different values of a feature, distinguishable: exact, when rounding would make them equal. */
 export function valuesInWords(
   feature: number,
   one: number,
@@ -53,7 +53,7 @@ export function valuesInWords(
   return [`${one} ${unit}`, `${other} ${unit}`]
 }
 
-/** Two decimals; two digits where there would be none of them. */
+/** Two decimals; two significant digits when both would be zero. */
 export function scoreInWords(score: number): string {
   return score >= SCORE_LEAST || score === 0
     ? score.toFixed(SCORE_DIGITS)
@@ -64,20 +64,20 @@ function number(value: number): string {
   return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(VALUE_DIGITS)))
 }
 
-/** In its two largest units: "12.5 s", "34 min 9 s", "4 h 49 min", "2 d". */
+/** A time in its two largest units: "12.5 s", "34 min 9 s", "4 h 49 min", "2 d". */
 function span(seconds: number): string {
   const rounded = Math.round(seconds)
   const at = SPANS.findIndex(([length]) => rounded >= length)
   const [large, small] = [SPANS[at], SPANS[at + 1]]
   if (large === undefined || small === undefined) return `${number(seconds)} s`
-  // Rounded in the smaller unit, so that no part of it is a whole one of the larger.
+  // Rounded in the smaller unit, so that it never amounts to a whole larger unit.
   const parts = Math.round(rounded / small[0])
   const each = large[0] / small[0]
   const rest = parts % each
   return `${Math.floor(parts / each)} ${large[1]}${rest === 0 ? '' : ` ${rest} ${small[1]}`}`
 }
 
-/** Hours of a day as on a clock. */
+/** Hours of a day in clock notation. */
 function clockTime(hours: number): string {
   const minutes = Math.floor(hours * 60)
   const two = (part: number): string => String(part).padStart(2, '0')
@@ -87,7 +87,7 @@ function clockTime(hours: number): string {
 /** Most reasons that one alert carries. */
 export const REASONS_MAX = 3
 
-/** The features of a row that are not at their baseline value: to put the others there would change nothing. */
+/** The features of a row that differ from their baseline value; setting the others to it would change nothing. */
 export function unusualFeatures(row: Float64Array, baseline: readonly number[]): readonly number[] {
   assert(row.length === baseline.length, 'Every feature has a value and a baseline.')
   const unusual: number[] = []
@@ -97,7 +97,7 @@ export function unusualFeatures(row: Float64Array, baseline: readonly number[]):
   return unusual
 }
 
-/** The row repeated, in each copy one of `features` at its baseline value, in their order. Written at `position`. */
+/** One copy of the row per feature, with that feature at its baseline value, in order. Written at `position`. */
 export function writeOcclusions(
   row: Float64Array,
   baseline: readonly number[],
@@ -118,7 +118,7 @@ export interface Attribution {
   readonly scoreAtBaseline: number
 }
 
-/** Features whose baseline value would have lowered the score, and to what; strongest first. NaN: not computed. */
+/** Features whose baseline value would have lowered the score, with that score, strongest first. NaN: not computed. */
 export function rankedAttributions(
   score: number,
   occludedScores: Float64Array,

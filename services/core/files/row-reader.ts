@@ -210,7 +210,7 @@ function refusedField(
 
 // Bad rows: a closed list of reasons, and the error that names file, line and column.
 
-/** Why a row is refused; also the key under which skipped rows are counted. Closed list. */
+/** Reasons for which a row is refused; also the key under which skipped rows are counted. Closed list. */
 export type BadRowReason =
   | 'not_csv'
   | 'column_count'

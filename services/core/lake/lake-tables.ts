@@ -298,7 +298,7 @@ export function deadLetterRow(position: RowPosition, of: DeadLetter): TimedLakeR
   return { timeMs: of.timestampMs, row }
 }
 
-/** One row for each decision of the block, which stands at `blockOffset` of the decisions topic. */
+/** One row per decision of the decision batch at `blockOffset` of the decisions topic. */
 export function decisionRows(blockOffset: number, block: DecisionBatch): readonly TimedLakeRow[] {
   const isOurList =
     block.featureListHash === FEATURE_LIST_HASH && block.featureCount === FEATURE_COUNT

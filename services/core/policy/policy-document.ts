@@ -54,7 +54,7 @@ export interface PolicyList {
   /** The field that it matches; null for a list that only conditions use. */
   readonly field: ListField | null
   readonly effect: ListEffect
-  /** Whether an allow list or an approving rule overrides its block. */
+  /** True when an allow list or an approving rule overrides its block. */
   readonly overridable: boolean
 }
 

@@ -56,7 +56,7 @@ export function readList(text: string): ListContent {
   return { name, entries }
 }
 
-/** The text of a list, the same for the same entries. */
+/** The text of a list; equal entries give equal text. */
 export function listText({ name, entries }: ListContent): string {
   const sorted = entries.toSorted((a, b) => (a.value < b.value ? -1 : a.value > b.value ? 1 : 0))
   return `${JSON.stringify({ format: FORMAT, name, entries: sorted })}\n`

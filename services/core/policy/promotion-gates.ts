@@ -50,7 +50,7 @@ export type Gate = (typeof GATES)[number]
 export interface GateFinding {
   readonly gate: Gate
   readonly isPassed: boolean
-  /** The finding, or why it is unknown. */
+  /** The finding, or the reason for which it is unknown. */
   readonly figure: string
   /** The requirement. */
   readonly bound: string

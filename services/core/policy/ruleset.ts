@@ -52,7 +52,7 @@ export function readRuleset(text: string): Ruleset {
   return ruleset
 }
 
-/** The text of a ruleset, the same for the same content. */
+/** The text of a ruleset; equal content gives equal text. */
 export function rulesetText(ruleset: Ruleset): string {
   const { version, policy, mode, segmentModes, lists } = ruleset
   return `${JSON.stringify({

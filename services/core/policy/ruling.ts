@@ -5,9 +5,9 @@ import type { Transaction } from '../transaction.ts'
 import type { AlertRule, Grade, Mode, Outcome } from '../wire/records.ts'
 
 /**
- * Marks set by a policy on a decision. Closed list.
- * `policy_failed`: a condition could not be evaluated. `block_withheld`: a block on a basis that the policy does not
- * allow became a flag. `overridden`: an allow list or an approving rule overrode a block.
+ * Annotations that a policy adds to a decision. Closed list. `policy_failed`: a condition could not be evaluated.
+ * `block_withheld`: a block on a basis that the policy does not allow became a flag. `overridden`: an allow list or an
+ * approving rule overrode a block.
  */
 export const POLICY_ANNOTATIONS = ['policy_failed', 'block_withheld', 'overridden'] as const
 export type PolicyAnnotation = (typeof POLICY_ANNOTATIONS)[number]
@@ -27,7 +27,7 @@ export interface PolicyInput {
   /** The amount in minor units of the reference currency. */
   readonly referenceMinor: number
   readonly modelThresholds: Thresholds
-  /** Marks of the feature engine and the cascade. */
+  /** Annotations of the feature engine and the cascade. */
   readonly annotations: readonly string[]
 }
 

@@ -53,7 +53,10 @@ export interface BlockBasis {
   readonly onFeatures: readonly number[]
 }
 
-/** Why a block on this basis is doubtful for this transaction; null when it is not, or the policy accepts the risk. */
+/**
+ * The reason for which a block on this basis is doubtful for this transaction; null when it is not, or the policy
+ * accepts the risk.
+ */
 export function cautionOf(
   { onScore, onFeatures }: BlockBasis,
   input: PolicyInput,

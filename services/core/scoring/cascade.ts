@@ -1,5 +1,5 @@
-// Draft and verify: a small net scores every payment; where its score reaches the band, a large net decides. Every
-// payment that could be flagged or blocked is in the band, so no alert depends on the draft alone.
+// The cascade (draft and verify): a small net scores every payment; when its score reaches the band, a large net
+// decides. Every payment that could be flagged or blocked is in the band, so no alert depends on the first stage alone.
 
 import assert from 'node:assert/strict'
 import { murmur2Ascii } from '../murmur2.ts'
@@ -12,8 +12,8 @@ const SAMPLE_SEED = 0x51e7c0de
 const HASHES = 0x1_0000_0000
 
 /**
- * Mark on a decision: the score of the large net decided it; or the score of the small one did although it should
- * have been verified.
+ * Annotation of a decision: the large net's score decided it; or the small net's did although the large net should have
+ * scored it.
  */
 export const CASCADE_ANNOTATIONS = ['verified', 'draft_stands'] as const
 export type CascadeAnnotation = (typeof CASCADE_ANNOTATIONS)[number]
@@ -22,7 +22,7 @@ export type CascadeAnnotation = (typeof CASCADE_ANNOTATIONS)[number]
 export interface Agreement {
   readonly rows: number
   readonly differing: number
-  /** Flags and blocks of the target, and how many of them the draft let through. */
+  /** Flags and blocks of the second stage, and how many of them the first stage let through. */
   readonly flags: number
   readonly missedFlags: number
   readonly blocks: number
@@ -34,12 +34,12 @@ export interface Agreement {
   readonly blocksAtLeast: number
 }
 
-/** True when the draft's score reaches the band, so the target is asked; a start of 0 always asks it. */
+/** True when the first-stage score reaches the band, so the second stage is asked; a start of 0 always asks it. */
 export function needsVerification(draftScore: number, verifyFrom: number): boolean {
   return draftScore >= verifyFrom
 }
 
-/** The rows that the target is asked about, in order. A row without a draft score is never among them. */
+/** The rows that the second stage is asked about, in order. A row without a first-stage score is never among them. */
 export function verifiedRows(draftScores: Float64Array, verifyFrom: number): Uint32Array {
   const rows: number[] = []
   for (const [row, score] of draftScores.entries()) {
@@ -48,7 +48,10 @@ export function verifiedRows(draftScores: Float64Array, verifyFrom: number): Uin
   return Uint32Array.from(rows)
 }
 
-/** Scores of the cascade: the draft's, replaced by the target's (by position in `verified`) where it was asked. */
+/**
+ * Scores of the cascade: those of the first stage, replaced by those of the second (by position in `verified`) where it
+ * was asked.
+ */
 export function cascadeScores(
   draftScores: Float64Array,
   verified: Uint32Array,
@@ -61,8 +64,8 @@ export function cascadeScores(
 }
 
 /**
- * True for payments that are verified whatever their score, so that agreement can be measured: chosen by a hash of
- * the id.
+ * True for payments that the second stage scores whatever their score, so that agreement can be measured: chosen by a
+ * hash of the id.
  */
 export function isSampled(transactionId: string, share: number): boolean {
   return murmur2Ascii(transactionId, SAMPLE_SEED) < share * HASHES
@@ -99,14 +102,14 @@ function binomialAtMost(events: number, trials: number, share: number): number {
 
 export interface CascadeScores {
   readonly scores: Float64Array
-  /** Marks for the decisions, by row; none outside the band, nor for a model of one net. */
+  /** Annotations of the decisions, by row; none outside the band, nor for a model of one net. */
   readonly annotations: ReadonlyMap<number, CascadeAnnotation>
 }
 
 /**
- * Scores the first `rowCount` rows as a scorer does without a time limit: the draft scores all, the target those that
- * reach the band. A row that the target cannot score keeps its draft score; so do rows from `knownCount` on, whose
- * earlier payments are unknown.
+ * Scores the first `rowCount` rows as a scorer does without a time limit: the first stage scores all, the second those
+ * that reach the band. A row that the second stage cannot score keeps its first-stage score; so do rows from
+ * `knownCount` on, whose earlier payments are unknown.
  */
 export async function scoreCascade(
   model: Pick<ScoringModel, 'score' | 'verifier'>,

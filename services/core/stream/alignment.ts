@@ -1,11 +1,12 @@
-// In an aligned replay a partition goes on only when the others can no longer change what it is about to read.
+// In an aligned replay a partition continues only when the others can no longer change the state that it is about to
+// read.
 
 import { BUCKET_MS, ENTITY_DELAY_MS, bucketStartMs } from '../features/catalogue/time.ts'
 import type { PartitionProgress } from './partition-progress.ts'
 
 /**
- * True when a transaction of this time in partition `partition` reads the same shared state whatever the other partitions
- * do next: they are past the end of the hour in which its entity windows end, and every partition, its own
+ * True when a transaction of this time in partition `partition` reads the same shared state whatever the other
+ * partitions do next: they are past the end of the hour in which its entity windows end, and every partition, its own
  * included, has all labels known by then.
  */
 export function mayGoOn(
@@ -14,7 +15,7 @@ export function mayGoOn(
   ownLabelWatermarkMs: number,
   progress: readonly (PartitionProgress | null)[],
 ): boolean {
-  // Nothing is known of the other partitions before the first reading.
+  // The progress of the other partitions is unknown before the first read.
   if (progress.length <= partition) return false
   if (ownLabelWatermarkMs < eventTimeMs) return false
   const finalisedMs = bucketStartMs(eventTimeMs - ENTITY_DELAY_MS) + BUCKET_MS
@@ -27,20 +28,20 @@ export function mayGoOn(
 
 /**
  * Largest lead of a batch's watermark over the time of its partition at the batch's first transaction: the spare hours
- * for which parts of entities are retained (ENTITY_RETAIN_MS).
+ * for which partial aggregates are retained (ENTITY_RETAIN_MS).
  */
 const BATCH_SPAN_MS = 2 * BUCKET_MS
 
 /**
  * Limits of one batch of an aligned replay. Its watermarks let the other partitions continue once the state is written,
- * and they continue when this partition crashes before its commit. The batch is then decided again from parts that
- * forget everything a reach before the others' newest events, so its watermarks must not lead them far.
+ * even when this partition crashes before its commit. The batch is then decided again from partial aggregates that drop
+ * everything older than the reach before the others' newest events, so its watermarks must not lead them far.
  */
 export class AlignedBatch {
   #newestMs: number
   #firstMs: number | null = null
 
-  /** `newestMs` is the newest event time or watermark of the partition before the batch; Infinity where nobody waits. */
+  /** `newestMs` is the newest event time or watermark of the partition before the batch; Infinity when nobody waits. */
   constructor(newestMs: number) {
     this.#newestMs = newestMs
   }
@@ -51,7 +52,7 @@ export class AlignedBatch {
     this.#newestMs = Math.max(this.#newestMs, eventTimeMs)
   }
 
-  /** Counts a watermark; false when the batch has to end before it. */
+  /** Counts a watermark; false when the batch must end before it. */
   addWatermark(timeMs: number): boolean {
     if (this.#firstMs !== null && timeMs > this.#firstMs + BATCH_SPAN_MS) return false
     this.#newestMs = Math.max(this.#newestMs, timeMs)
@@ -59,7 +60,7 @@ export class AlignedBatch {
   }
 }
 
-/** Live: true when another partition has not yet come to where the entity windows of this transaction end. */
+/** Live: true when another partition has not yet reached the end of this transaction's entity windows. */
 export function isLagging(
   eventTimeMs: number,
   partition: number,
@@ -73,8 +74,8 @@ export function isLagging(
 }
 
 /**
- * Live: how far the slowest other partition is behind the end of the entity windows of a transaction of this time, ms; 0 when
- * none is behind, null when some partition has not begun.
+ * Live: lag of the slowest other partition behind the end of a transaction's entity windows, ms; 0 when none is behind,
+ * null when some partition has not begun.
  */
 export function entityAgeMsOf(
   eventTimeMs: number,

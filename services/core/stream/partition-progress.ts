@@ -4,12 +4,12 @@
 import type { PartitionPosition } from '../features/engine/partition-fold.ts'
 
 /**
- * Layout of keys and progress. Part of every key but the epoch's, so that a scorer of another layout never takes our
- * state for its own: it finds its own progress, behind by what we did, and re-applies the log from there.
+ * Version of the layout of keys and progress. Part of every key but the epoch's, so that a scorer with another layout
+ * never uses our state: it finds its own progress, which is behind by our work, and applies the log from there.
  */
 export const STATE_LAYOUT = 1
 
-/** Up to which offsets of the two topics something reaches. */
+/** A vector of offsets in the two topics. */
 export interface Frontier {
   readonly nextOffset: number
   readonly labelNextOffset: number
@@ -17,7 +17,7 @@ export interface Frontier {
 
 /** Coverage of a partition's state; written together with the state. */
 export interface PartitionProgress extends PartitionPosition, Frontier {
-  /** Names the keys that hold the state; each rebuild takes a new one, which no earlier state can have had. */
+  /** Names the keys that hold the state; each rebuild uses a new number, which no earlier state can have had. */
   readonly generation: number
   /** Offsets below these are in the state. */
   readonly nextOffset: number
@@ -43,24 +43,24 @@ export function furthest(a: PartitionProgress, b: PartitionProgress): PartitionP
   }
 }
 
-/** True when `cut` reaches less far than `other` in either topic. */
+/** True when `frontier` is behind `other` in either topic. */
 export function isBehind(frontier: Frontier, other: Frontier): boolean {
   return frontier.nextOffset < other.nextOffset || frontier.labelNextOffset < other.labelNextOffset
 }
 
-/** Pages of messages beside a partition's state, from `from` up to but without `to`. */
+/** Pages of messages stored with a partition's state, from `from` up to, but not including, `to`. */
 export interface PageRun {
   readonly from: number
   readonly to: number
-  /** Newest event time of the run's first page when that was written first, and of all its messages by now. */
+  /** Newest event time of the run's first page when it was first written, and of all its messages by now. */
   readonly beginMs: number
   readonly newestMs: number
 }
 
-/** Runs of pages that a partition may have; usually it has six or seven. */
+/** Most runs of pages of a partition; usually it has six or seven. */
 export const PAGE_RUNS_MAX = 32
 
-/** `runs` are the pages of messages that stand beside the state, oldest first. */
+/** `runs` are the pages of messages stored with the state, oldest first. */
 export function encodeProgress(progress: PartitionProgress, runs: readonly PageRun[] = []): string {
   const pages = runs.map(({ from, to, beginMs, newestMs }) => [from, to, beginMs, newestMs])
   return JSON.stringify({
@@ -71,8 +71,8 @@ export function encodeProgress(progress: PartitionProgress, runs: readonly PageR
 }
 
 /**
- * The pages of messages beside the state of this generation, as encoded with its progress. None where they are not
- * readable: then nobody takes them away before their time to live has passed.
+ * The pages of messages stored with the state of this generation, as encoded with its progress. Empty when they are
+ * unreadable: then they stay until their time to live has passed.
  */
 export function pageRunsOf(text: string, generation: number): readonly PageRun[] {
   if (decodeProgress(text)?.generation !== generation) return []
@@ -87,7 +87,7 @@ export function pageRunsOf(text: string, generation: number): readonly PageRun[]
   return runs
 }
 
-/** Null when there is none or it is not readable: then the state is not to be trusted. */
+/** Null when there is none or it is unreadable: the state is then not trusted. */
 export function decodeProgress(text: string | null): PartitionProgress | null {
   const fields = parseObject(text)
   if (fields === null || fields['layout'] !== STATE_LAYOUT) return null
@@ -111,7 +111,7 @@ export function encodeMetadata({ position, chainHash }: CommitMetadata): string 
   return JSON.stringify([newestEventMs, watermarkMs, labelWatermarkMs, chainHash])
 }
 
-/** Null when the offset was committed by somebody else, without our metadata. */
+/** Null when another program committed the offset, without our metadata. */
 export function decodeMetadata(text: string | null): CommitMetadata | null {
   let fields: unknown
   try {

@@ -1,8 +1,7 @@
-// One codec per subject: encodes values into framed bytes and decodes every version of the subject.
-//
-// Framing is Confluent's: a zero byte, the schema id as four big-endian bytes, the Avro binary. Encoding writes the newest
-// version. Decoding never throws: bytes that are no value of the subject give a reason from the closed list. A bounded walk
-// checks lengths before avsc allocates anything.
+// One codec per subject: encodes values into framed bytes and decodes every version of the subject. Framing is
+// Confluent's: a zero byte, the schema id as four big-endian bytes, the Avro binary. Encoding writes the newest
+// version. Decoding never throws: invalid bytes give a reason from the closed list. A bounded walk checks lengths
+// before avsc allocates anything.
 
 import avro from 'avsc'
 import { SluiceError } from '../errors.ts'
@@ -95,8 +94,8 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-// avsc gives each record a constructor of its own. Decoded values are compared, spread and printed like
-// any others, so the constructors are made to give objects with the ordinary prototype.
+// avsc gives each record its own constructor. Decoded values are compared, spread and printed like any others, so the
+// constructors are changed to create objects with the ordinary prototype.
 function makeRecordsPlain(type: AvroType, seen: Set<AvroType>): void {
   if (seen.has(type)) return
   seen.add(type)
@@ -116,9 +115,8 @@ export interface Codec<Value> {
   /** Largest message, header included, bytes. */
   readonly messageBytesMax: number
   /**
-   * The framed message, in memory of its own. Checks the schema and the size, not what `decode` checks
-   * beyond them.
-   * @throws SluiceError SLUICE_INPUT_INVALID when the value does not fit the schema or the limit.
+   * The framed message, in its own memory. Checks the schema and the size, not the further checks of `decode`. @throws
+   * SluiceError SLUICE_INPUT_INVALID when the value does not fit the schema or the limit.
    */
   encode(value: Value): Buffer
   /** Never throws. Null bytes (a tombstone) are rejected as `empty`. */
@@ -151,10 +149,9 @@ interface Reader {
 const SCRATCH_BYTES = 1024
 
 /**
- * Makes the codec of one subject from all its versions. `knownIds` has the ids of all subjects: a known id
- * of another subject is rejected as `unexpected_schema`, any other as `unknown_schema`.
- * @throws SluiceError SLUICE_SCHEMA_UNKNOWN without any version, SLUICE_SCHEMA_INCOMPATIBLE when an older
- * version cannot be read as the newest.
+ * Creates the codec of one subject from all its versions. `knownIds` has the ids of all subjects: a known id of another
+ * subject is rejected as `unexpected_schema`, any other as `unknown_schema`. @throws SluiceError SLUICE_SCHEMA_UNKNOWN
+ * without any version, SLUICE_SCHEMA_INCOMPATIBLE when an older version cannot be read as the newest.
  */
 export function createCodec<Value>(
   versions: readonly RegisteredSchema[],
@@ -204,8 +201,8 @@ function read(type: AvroType, reader: Reader, bytes: Uint8Array): unknown {
     const result: AvroResult = type.decode(buffer, FRAME_HEADER_BYTES, reader.resolver)
     return result.offset === bytes.length ? result.value : undefined
   } catch {
-    // The walk passes nothing that avsc refuses, except where an older schema is resolved, such as an
-    // enum symbol without counterpart. Either way the message is malformed, and the caller says so.
+    // The walk accepts nothing that avsc refuses, except when an older schema is resolved, such as an enum symbol
+    // without counterpart. Either way the message is malformed, and the caller reports that.
     return undefined
   }
 }

@@ -1,5 +1,5 @@
-// All codecs with their limits and checks, made once from the content of a schema registry, and the decoders of the two
-// input topics, which hold two schemas each and tell them apart by schema id.
+// All codecs with their limits and checks, created once from the content of a schema registry, and the decoders of the
+// two input topics, which hold two schemas each, distinguished by schema id.
 
 import { SluiceError } from '../errors.ts'
 import type { Decoded, RejectReason } from '../dead-letters.ts'
@@ -31,7 +31,7 @@ import {
 const KIB = 1024
 const MIB = 1024 * KIB
 
-/** Largest message on the topics that strangers write to, header included. */
+/** Largest message on the input topics, which others write to, header included. */
 export const INPUT_MESSAGE_BYTES_MAX = 64 * KIB
 
 /** Largest decision batch, header included. */
@@ -109,14 +109,14 @@ function acceptAll<Value>(value: Value): Decoded<Value> {
   return { ok: true, value }
 }
 
-/** Foreign schemas that one process reads at most; each keeps a compiled reader. */
+/** Most foreign schemas that one process reads; each has a compiled reader. */
 export const SCHEMAS_LEARNED_MAX = 256
 
-/** A message that is none of its topic: goes to the dead letters with this reason. */
+/** A message that does not belong to its topic; it becomes a dead letter with this reason. */
 export interface RejectedMessage {
   readonly kind: 'reject'
   readonly reason: RejectReason
-  /** The field at fault, or null when it is the message as a whole. */
+  /** The field at fault, or null when the whole message is. */
   readonly field: string | null
 }
 
@@ -134,7 +134,7 @@ export type TransactionMessage =
 export type LabelMessage =
   { readonly kind: 'label'; readonly value: Label } | WatermarkMessage | RejectedMessage
 
-/** One codec per subject, and what is read from the input topics. */
+/** One codec per subject, and the decoders of the input topics. */
 export interface Codecs extends SubjectCodecs {
   /** Decodes a value of the transactions topic, validation included. Never throws. Hot path. */
   decodeTransactionMessage(bytes: Uint8Array | null): TransactionMessage
@@ -143,10 +143,9 @@ export interface Codecs extends SubjectCodecs {
   /** True when messages with this schema id can be read. */
   knows(schemaId: number): boolean
   /**
-   * Also reads messages written with this schema of a registry, such as a producer's own variant, and
-   * tells which subject it is of. At most SCHEMAS_LEARNED_MAX are learned.
-   * @throws SluiceError SLUICE_SCHEMA_INCOMPATIBLE when it is no record of ours, or cannot be read as the
-   * newest version; messages with this id stay rejected.
+   * Also reads messages written with this schema of a registry, such as a producer's own variant. Returns its subject.
+   * At most SCHEMAS_LEARNED_MAX are learned. @throws SluiceError SLUICE_SCHEMA_INCOMPATIBLE when it is not one of our
+   * records, or cannot be read as the newest version; messages with this id stay rejected.
    */
   learn(schemaId: number, schema: unknown): Subject
 }
@@ -154,9 +153,8 @@ export interface Codecs extends SubjectCodecs {
 type Learner = Pick<Codec<unknown>, 'subject' | 'learn'>
 
 /**
- * Makes all codecs.
- * @throws SluiceError SLUICE_SCHEMA_UNKNOWN when a subject has no schema, SLUICE_SCHEMA_INCOMPATIBLE when
- * a schema is not valid or an older version cannot be read as the newest.
+ * Creates all codecs. @throws SluiceError SLUICE_SCHEMA_UNKNOWN when a subject has no schema,
+ * SLUICE_SCHEMA_INCOMPATIBLE when a schema is not valid or an older version cannot be read as the newest.
  */
 export function createCodecs(content: RegistryContent): Codecs {
   const knownIds = new Set(content.schemas.map((schema) => schema.id))

@@ -1,5 +1,5 @@
-// The records on the output topics, field for field as in schemas/. Transaction, Label and Watermark,
-// which come in, are in core/transaction.ts.
+// The records on the output topics, field for field as in schemas/. The input records Transaction, Label and Watermark
+// are in core/transaction.ts.
 
 import type { Label } from '../transaction.ts'
 
@@ -19,7 +19,7 @@ export type Grade = (typeof GRADES)[number]
 export const ALIGNMENTS = ['live', 'aligned'] as const
 export type Alignment = (typeof ALIGNMENTS)[number]
 
-/** Why a decision has no score. Null in a decision that has one. */
+/** Reasons for which a decision has no score. Null in a decision with a score. */
 export const NOT_SCORED = ['unknown', 'duplicate', 'invalid_score', 'model_unavailable'] as const
 export type NotScored = (typeof NOT_SCORED)[number]
 
@@ -29,7 +29,7 @@ export type AlertAction = (typeof ALERT_ACTIONS)[number]
 export const RECEIPT_STATUSES = ['unknown', 'applied', 'refused', 'too_late'] as const
 export type ReceiptStatus = (typeof RECEIPT_STATUSES)[number]
 
-/** Findings of a person about a transaction. */
+/** Findings of an analyst about a transaction. */
 export const FINDINGS = ['unknown', 'confirmed_fraud', 'genuine', 'inconclusive'] as const
 export type Finding = (typeof FINDINGS)[number]
 
@@ -49,13 +49,13 @@ export interface Reason {
   readonly feature: string
   /** Null when the feature was absent. */
   readonly value: number | null
-  /** The value put in its place to see what the score would have been. */
+  /** The value used instead, to compute `scoreAtBaseline`. */
   readonly baseline: number
   readonly scoreAtBaseline: number
   readonly text: string
 }
 
-/** The answer to one transaction. */
+/** The decision on one transaction. */
 export interface DecisionRecord {
   readonly offset: number
   readonly revision: number
@@ -78,13 +78,13 @@ export interface DecisionRecord {
   readonly entityAgeMs: number | null
   /** Offset of the late transaction that made a revision necessary; null for a first decision. */
   readonly causeOffset: number | null
-  /** Segment of the policy that the transaction fell into; null for none. */
+  /** Segment of the policy to which the transaction belongs; null for none. */
   readonly segment: string | null
-  /** Names of the policy's rules that fired, in its order. */
+  /** Names of the policy's matching rules, in its order. */
   readonly rules: readonly string[]
 }
 
-/** Up to which offsets the shared state of one partition was used. */
+/** Offsets up to which the shared state of one partition was used. */
 export interface FrontierEntry {
   readonly partition: number
   readonly nextOffset: number
@@ -114,7 +114,7 @@ export interface DecisionBatch {
   readonly featureListHash: string
   readonly controlPosition: number | null
   readonly frontier: readonly FrontierEntry[]
-  /** Hash of the batch before in this partition; empty for the first. */
+  /** Hash of the previous decision batch of this partition; empty for the first. */
   readonly previousHash: Uint8Array
   readonly decidedAtMs: number
   readonly featureCount: number
@@ -136,7 +136,7 @@ export interface ErasedDecision {
   readonly digest: Uint8Array
 }
 
-/** The lease that a block carries, so that a subscriber lets go unaided. */
+/** The lease of a block, so that a subscriber releases the card without another message. */
 export interface AlertLease {
   readonly grade: Grade
   readonly startMs: number
@@ -153,7 +153,7 @@ export interface AlertSource {
   readonly timestampMs: number
 }
 
-/** Why an alert was revised. Null in revision 0. */
+/** Causes for which an alert is revised. Null in revision 0. */
 export const ALERT_CAUSES = [
   'unknown',
   'late_transaction',
@@ -165,11 +165,11 @@ export const ALERT_CAUSES = [
 ] as const
 export type AlertCause = (typeof ALERT_CAUSES)[number]
 
-/** A rule of the policy that fired. */
+/** A matching rule of the policy. */
 export interface AlertRule {
   readonly name: string
   readonly outcome: Outcome
-  /** Why, for a person. */
+  /** The reason in words. */
   readonly text: string
 }
 
@@ -182,16 +182,16 @@ export interface FeatureChange {
   readonly changedTo: number | null
 }
 
-/** The least change that was found to give a milder outcome. */
+/** The least change found that gives a milder outcome. */
 export interface Counterfactual extends FeatureChange {
   readonly scoreThen: number | null
   readonly outcomeThen: Outcome
   readonly text: string
-  /** Further features that have to change with it; none when one is enough. */
+  /** Further features that must change with it; empty when one is enough. */
   readonly also: readonly FeatureChange[]
 }
 
-/** A decision to flag or block, or a later word on it. Key: card. */
+/** A decision to flag or block, or a later revision of it. Key: card. */
 export interface Alert {
   readonly alertId: string
   readonly revision: number
@@ -212,7 +212,7 @@ export interface Alert {
   readonly threshold: number | null
   /** Score times amount, in minor units of the reference currency; null when not scored. */
   readonly expectedLossMinor: number | null
-  /** 1, the most urgent, to 5, by expected loss; 0 is not known. */
+  /** 1, the most urgent, to 5, by expected loss; 0 means not known. */
   readonly priority: number
   readonly modelVersion: string
   readonly modelDigest: string
@@ -220,9 +220,9 @@ export interface Alert {
   /** 0 is the built-in policy. */
   readonly policyVersion: number
   readonly mode: Mode
-  /** Segment of the policy that the transaction fell into; null for none. */
+  /** Segment of the policy to which the transaction belongs; null for none. */
   readonly segment: string | null
-  /** Rules of the policy that fired, in its order. */
+  /** Matching rules of the policy, in its order. */
   readonly rules: readonly AlertRule[]
   readonly annotations: readonly string[]
   readonly reasons: readonly Reason[]
@@ -243,11 +243,11 @@ export interface Lease {
   readonly reason: string
   /** Last revision of the block's alert, as on the wire. */
   readonly alert: Uint8Array
-  /** Event time at which a genuine label ends the lease, when that is known before it counts. */
+  /** Event time at which a genuine label ends the lease; null when no label is pending. */
   readonly releaseAtMs: number | null
 }
 
-/** A subscriber's word on an alert. Key: alert id. */
+/** A subscriber's answer to an alert. Key: alert id. */
 export interface Receipt {
   readonly alertId: string
   readonly revision: number
@@ -257,7 +257,7 @@ export interface Receipt {
   readonly atMs: number
 }
 
-/** Setting that operators put in force. Key: the thing it controls. */
+/** A setting of operators. Key: the subject that it controls. */
 export interface Control {
   readonly subject: string
   readonly kind: ControlKind
@@ -294,7 +294,7 @@ export interface DeadLetter {
 /** Finding of an analyst about a transaction, with its reason. Key: transaction id and source, with a slash between. */
 export interface Disposition {
   readonly transactionId: string
-  /** The alert that was looked at; null when the transaction had none. */
+  /** The alert that was reviewed; null when the transaction had none. */
   readonly alertId: string | null
   readonly card: string
   readonly finding: Finding

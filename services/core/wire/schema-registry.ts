@@ -31,7 +31,7 @@ export const RECORD_NAMES: Readonly<Record<Subject, string>> = {
   disposition: 'sluice.Disposition',
 }
 
-/** The subject that a parsed Avro schema is a version of, or null when it is none of ours. */
+/** The subject of which a parsed Avro schema is a version, or null when it is not one of ours. */
 export function subjectOfSchema(schema: unknown): Subject | null {
   if (typeof schema !== 'object' || schema === null) return null
   const { name, namespace } = schema as { readonly name?: unknown; readonly namespace?: unknown }
@@ -66,9 +66,8 @@ export interface SchemaRegistry {
   load(): Promise<RegistryContent>
 
   /**
-   * The parsed schema that a message with an id not in `load` was written with; null when the registry
-   * does not have it either.
-   * @throws SluiceError SLUICE_REGISTRY_UNAVAILABLE
+   * The parsed schema of a message whose id is not in `load`; null when the registry does not have it either. @throws
+   * SluiceError SLUICE_REGISTRY_UNAVAILABLE
    */
   fetchSchema(schemaId: number): Promise<unknown>
 }

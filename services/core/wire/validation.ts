@@ -12,7 +12,7 @@ export const IDENTIFIER_CHARACTERS_MAX = 64
 /** 2000-01-01T00:00:00Z, the earliest time accepted in a message. */
 export const TIME_MS_MIN = 946_684_800_000
 
-/** 2100-01-01T00:00:00Z, the latest time accepted in a message; the end of a replay says this. */
+/** 2100-01-01T00:00:00Z, the latest time accepted in a message; the end of a replay has this time. */
 export const TIME_MS_MAX = 4_102_444_800_000
 
 const SPACE = 0x20
@@ -28,14 +28,14 @@ const UPPER_Z = 0x5a
 const CARD_DIGITS_MIN = 13
 
 /**
- * Null when the value is 1 to 64 characters of printable ASCII that hold no card number; else why not. Identifiers with
- * fewer than 13 digits, as nearly all are, cost one pass over their characters.
+ * Null when the value is 1 to 64 characters of printable ASCII that hold no card number; else the reason. Identifiers
+ * with fewer than 13 digits, as nearly all are, cost one pass over their characters.
  */
 export function identifierFault(value: string): RejectReason | null {
   const length = value.length
   if (length === 0) return 'missing_field'
   let digitCount = 0
-  // Separators could stretch a card number beyond the longest identifier, so all is read.
+  // Separators could stretch a card number beyond the longest identifier, so the whole value is read.
   for (let index = 0; index < length; index += 1) {
     const code = codeAt(value, index)
     if (code >= DIGIT_0 && code <= DIGIT_9) digitCount += 1
@@ -46,7 +46,7 @@ export function identifierFault(value: string): RejectReason | null {
   return length > IDENTIFIER_CHARACTERS_MAX ? 'out_of_range' : null
 }
 
-/** Whether 13 digits follow each other with nothing but separators between. Most hexadecimal ids have no such run. */
+/** True when 13 digits follow each other with only separators between. Most hexadecimal ids have no such run. */
 function hasLongRun(value: string): boolean {
   let digits = 0
   for (let index = 0; index < value.length; index += 1) {
@@ -123,7 +123,7 @@ export function validateWatermark(watermark: Watermark): Decoded<Watermark> {
     : reject('out_of_range', 'timeMs')
 }
 
-/** The receipt itself unless its texts, which subscribers write, hold a card number. */
+/** The receipt itself, unless its texts, which subscribers write, hold a card number. */
 export function validateReceipt(receipt: Receipt): Decoded<Receipt> {
   for (const field of ['subscriber', 'reason'] as const) {
     if (mentionsCardNumber(receipt[field] ?? '')) return reject('card_number_suspected', field)
@@ -131,7 +131,7 @@ export function validateReceipt(receipt: Receipt): Decoded<Receipt> {
   return { ok: true, value: receipt }
 }
 
-/** The disposition itself unless its ids, or the texts of a person, hold a card number. */
+/** The disposition itself, unless its ids or free texts hold a card number. */
 export function validateDisposition(disposition: Disposition): Decoded<Disposition> {
   for (const field of ['transactionId', 'card'] as const) {
     const reason = identifierFault(disposition[field])

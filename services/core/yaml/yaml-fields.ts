@@ -8,7 +8,7 @@ import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument 
 export interface YamlFault {
   readonly line: number
   readonly column: number
-  /** Such as `rules[2].when`; empty for the whole. */
+  /** Such as `rules[2].when`; empty for the whole document. */
   readonly path: string
   readonly message: string
 }
@@ -38,11 +38,11 @@ export class YamlFaults {
   }
 }
 
-/** A text value with what is needed to say where a character of it stands. */
+/** A text value with the position of its characters in the document. */
 export interface LocatedText {
   readonly text: string
   readonly path: string
-  /** Offset in the document of the character at `position` of the text, as near as YAML lets one tell. */
+  /** Offset in the document of the character at `position` of the text, as exactly as YAML allows. */
   readonly offsetOf: (position: number) => number
 }
 
@@ -53,7 +53,10 @@ export function startOf(node: Node): number {
   return start
 }
 
-/** Block texts begin on the line below their sign, indented; folded and escaped ones are placed by their beginning. */
+/**
+ * Block texts begin on the line below their indicator, indented; folded and escaped ones are located by their
+ * beginning.
+ */
 export function offsetsOf(node: Node, text: string): (position: number) => number {
   const start = startOf(node)
   if (!isScalar(node)) return () => start
@@ -67,7 +70,7 @@ export function offsetsOf(node: Node, text: string): (position: number) => numbe
     const below = body.split('\n').slice(1)
     const row = Math.min(before.length - 1, below.length - 1)
     const skipped = below.slice(0, row).reduce((sum, line) => sum + line.length + 1, 0)
-    // Folded lines are placed by their beginning; of literal ones the value holds what goes beyond the block's indent.
+    // Folded lines are located by their beginning. The value of a literal block lacks only the block's indent.
     const isLiteral = node.type === 'BLOCK_LITERAL'
     const own = isLiteral ? indentOf(value.split('\n')[row] ?? '') : 0
     const indent = indentOf(below[row] ?? '') - own
@@ -82,11 +85,11 @@ function indentOf(line: string): number {
 
 /** Options for reading a document. */
 export interface YamlReading {
-  /** False for files whose values may be secret: faults then name fields and never what stands in them. */
+  /** False for files whose values may be secret: faults then name fields and never their values. */
   readonly showsValues: boolean
 }
 
-/** Opens a text as one mapping; null when it is none, with faults. */
+/** Opens a text as one mapping; null, with faults, when it is not a mapping. */
 export function openYaml(
   text: string,
   reading: YamlReading = { showsValues: true },
@@ -125,7 +128,7 @@ export class YamlFields {
   readonly #start: number
   readonly #path: string
   readonly #source: YamlSource
-  /** False: the node is no mapping. That one fault is enough, and its absent fields are not reported. */
+  /** False when the node is not a mapping. That one fault is enough, and absent fields are not reported. */
   readonly #isMapping: boolean
 
   constructor(node: Node, path: string, source: YamlSource) {
@@ -153,7 +156,7 @@ export class YamlFields {
     return this.#values.has(name)
   }
 
-  /** A fault of the whole mapping, or of one of its fields. */
+  /** Reports a fault of the whole mapping, or of one of its fields. */
   fault(message: string, name?: string): void {
     if (!this.#isMapping) return
     const at = name === undefined ? this.#start : this.#placeOf(name)
@@ -174,7 +177,7 @@ export class YamlFields {
     return null
   }
 
-  /** A name for rules, segments and lists: what metrics and commands can hold. */
+  /** A name for rules, segments and lists, in characters that metrics and commands allow. */
   name(name: string, charactersMax: number): string {
     const found = this.text(name, charactersMax)?.text ?? null
     if (found !== null && !/^[a-z][a-z0-9_-]*$/.test(found)) {
@@ -183,7 +186,7 @@ export class YamlFields {
     return found ?? ''
   }
 
-  /** A text that the pattern holds for; `form` says in words what it asks for. Null where there is a fault. */
+  /** A text that matches the pattern; `form` describes the pattern in words. Null when there is a fault. */
   matching(name: string, pattern: RegExp, form: string): string | null {
     const node = this.#take(name)
     const value = isScalar(node) ? node.value : undefined
@@ -192,7 +195,7 @@ export class YamlFields {
     return null
   }
 
-  /** As `matching`; `otherwise` where it is absent. */
+  /** As `matching`, or `otherwise` when it is absent. */
   matchingOr<Otherwise>(
     name: string,
     pattern: RegExp,
@@ -204,7 +207,7 @@ export class YamlFields {
       : this.#absent<Otherwise>(name, otherwise)
   }
 
-  /** A list of 1 to `lengthMax` different texts, each of which the pattern holds for. Null where there is a fault. */
+  /** A list of 1 to `lengthMax` different texts that match the pattern. Null when there is a fault. */
   texts(name: string, pattern: RegExp, form: string, lengthMax: number): readonly string[] | null {
     const node = this.#take(name)
     const values = isSeq(node) ? node.items.map((item) => (isScalar(item) ? item.value : null)) : []
@@ -240,7 +243,7 @@ export class YamlFields {
     return otherwise
   }
 
-  /** A number within [min, max]; `isWhole` asks for an integer. NaN where there is a fault. */
+  /** A number within [min, max]; `isWhole` requires an integer. NaN when there is a fault. */
   number(name: string, min: number, max: number, isWhole = false): number {
     const node = this.#take(name)
     const value = isScalar(node) ? node.value : undefined
@@ -262,7 +265,7 @@ export class YamlFields {
       : this.#absent<number | Otherwise>(name, otherwise)
   }
 
-  /** The value as it stands when it is a scalar. */
+  /** The unchanged value of a scalar. */
   scalar(name: string): unknown {
     const node = this.#take(name)
     return isScalar(node) ? node.value : undefined
@@ -277,7 +280,7 @@ export class YamlFields {
     return this.#inner(node, this.#at(name), read)
   }
 
-  /** As `texts`; `otherwise` where it is absent. */
+  /** As `texts`, or `otherwise` when it is absent. */
   textsOr<Otherwise>(
     name: string,
     pattern: RegExp,
@@ -290,7 +293,7 @@ export class YamlFields {
       : this.#absent<Otherwise>(name, otherwise)
   }
 
-  /** As `object`; `otherwise` where it is absent, or wrong. */
+  /** As `object`, or `otherwise` when it is absent or wrong. */
   objectOr<Read, Otherwise>(
     name: string,
     read: (fields: YamlFields) => Read,
@@ -300,7 +303,7 @@ export class YamlFields {
     return this.object(name, read) ?? otherwise
   }
 
-  /** A list of mappings; absent is empty, and a fault where there must be some. */
+  /** A list of mappings; absent means empty, which is a fault if the list is required. */
   objects<Read>(
     name: string,
     lengthMax: number,
@@ -324,7 +327,7 @@ export class YamlFields {
     })
   }
 
-  /** Refuses fields that nobody asked for: they would be settings without effect. */
+  /** Refuses fields that were not read: they would be settings without effect. */
   end(): void {
     for (const [name, offset] of this.#keys) {
       if (this.#asked.has(name)) continue

@@ -1,11 +1,11 @@
-// Features of habits and of shared entities; a part of the list.
+// Features of behaviour and of shared entities; a part of the list.
 
 import { WINDOWS, type FeatureDefinition } from './feature-definition.ts'
 import { card, EARLIER, shared } from './feature-makers.ts'
 
 const FLAG = { unit: '0 or 1', absence: 'known', current: true } as const
 
-/** Use of the card: with whom, where, when. */
+/** Use of the card: merchants, places and times. */
 export const HABITS: readonly FeatureDefinition[] = [
   ...(['1d', '30d'] as const).map((window) =>
     card(

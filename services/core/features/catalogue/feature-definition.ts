@@ -1,8 +1,9 @@
-// Definition of a feature, as data. From it come the compiled plan, the hash that models carry, and docs/features.md.
+// Definition of a feature, as data. The compiled plan, the hash that models carry, and docs/features.md are derived
+// from it.
 
 import { DAY_MS, HOUR_MS, MINUTE_MS } from './time.ts'
 
-/** Shared entities: what several cards have in common. Order is that of the state's keys. */
+/** Shared entities, which several cards have in common. Their order is that of the state's keys. */
 export const ENTITY_KINDS = ['terminal', 'merchant', 'device', 'network'] as const
 export type EntityKind = (typeof ENTITY_KINDS)[number]
 
@@ -13,7 +14,7 @@ const KIND_INDEX: Readonly<Record<EntityKind, number>> = {
   network: 3,
 }
 
-/** Kind and 48-bit reference of a shared entity in one exact number: how state names it. */
+/** Kind and 48-bit hash of a shared entity in one exact number, which is the entity's key in the state. */
 export function entityKeyOf(kind: EntityKind, ref: number): number {
   return ref * ENTITY_KINDS.length + KIND_INDEX[kind]
 }
@@ -58,8 +59,8 @@ export const CARD_AMOUNT_AGGREGATES = [
 export type CardAmountAggregate = (typeof CARD_AMOUNT_AGGREGATES)[number]
 
 /**
- * Aggregates over the card's history: times, places and references. Those of a pair count events with the transaction's
- * own reference.
+ * Aggregates over the card's history: times, places and references. A pair aggregate counts events with the
+ * transaction's own reference.
  */
 export const CARD_HABIT_AGGREGATES = [
   'seconds_since_last',
@@ -94,10 +95,10 @@ export const ENTITY_AGGREGATES = [
   'fraud_run_age',
 ] as const
 
-/** Unit of values that are names and no amounts: nothing lies between two of them, and none is more than another. */
+/** Unit of values that are names, not amounts: there is nothing between two of them, and no order. */
 export const CODE_UNIT = 'code'
 
-/** When a value is absent. Closed list, in words. */
+/** Conditions under which a value is absent. Closed list, in words. */
 export const ABSENCES = {
   never: 'never',
   channel: 'no channel known',
@@ -118,12 +119,12 @@ export const ABSENCES = {
 export type Absence = keyof typeof ABSENCES
 
 interface Common {
-  /** A contract: stored with every model. */
+  /** Part of the contract: stored with every model. */
   readonly name: string
   /** Length of the window; 0 for none. Windows are (t - delay - window, t - delay]. */
   readonly windowMs: number
   readonly delayMs: number
-  /** Whether the transaction itself counts. */
+  /** True when the transaction itself counts. */
   readonly includesCurrent: boolean
   readonly unit: string
   readonly absence: Absence
@@ -131,7 +132,7 @@ interface Common {
   readonly sentence: string
 }
 
-/** One number that the model sees. */
+/** One input number of the model. */
 export type FeatureDefinition = Common &
   (
     | {
@@ -141,9 +142,9 @@ export type FeatureDefinition = Common &
     | {
         readonly entity: 'card'
         readonly aggregate: (typeof CARD_AGGREGATES)[number]
-        /** The reference that is counted or compared, for aggregates about one. */
+        /** The reference that is counted or compared, for aggregates over one. */
         readonly of?: Reference
-        /** The longer window of a ratio, or the one in which a limit is learnt. */
+        /** The longer window of a ratio, or the window in which a limit is learnt. */
         readonly longWindowMs?: number
       }
     | {
@@ -152,7 +153,7 @@ export type FeatureDefinition = Common &
       }
   )
 
-/** A window by the name it has in feature names. */
+/** Windows by their name in feature names. */
 export const WINDOWS = {
   '1m': { windowMs: MINUTE_MS, words: 'minute' },
   '10m': { windowMs: 10 * MINUTE_MS, words: '10 minutes' },

@@ -174,8 +174,8 @@ function meaningOf(definition: FeatureDefinition): readonly unknown[] {
 }
 
 /**
- * SHA-256 of what the numbers mean, hex: names, order, entities, aggregates, windows, units. A model trained on
- * another list is refused. The sentences for analysts are left out, so that they may be worded better.
+ * SHA-256 of the meaning of the numbers, hex: names, order, entities, aggregates, windows, units. A model trained on
+ * another list is refused. The sentences for analysts are not covered, so that they may be reworded.
  */
 export const FEATURE_LIST_HASH = createHash('sha256')
   .update(JSON.stringify(FEATURES.map(meaningOf)))

@@ -1,4 +1,4 @@
-// Short ways to write down the definition of a feature.
+// Shorthand for feature definitions.
 
 import {
   WINDOWS,
@@ -30,7 +30,7 @@ interface CardOptions {
   readonly absence?: Absence
   readonly of?: Reference
   readonly longWindowMs?: number
-  /** False where only what came before counts. */
+  /** False when only earlier events count. */
   readonly current?: boolean
 }
 

@@ -1,4 +1,4 @@
-// A span of time in words, for people who read about windows.
+// A span of time in words, for descriptions of windows.
 
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from './time.ts'
 
@@ -9,7 +9,7 @@ const UNITS: readonly (readonly [ms: number, one: string, many: string])[] = [
   [SECOND_MS, 'second', 'seconds'],
 ]
 
-/** In the largest unit of which it is a whole number, such as "30 days". */
+/** The span in the largest unit of which it is a whole number, such as "30 days". */
 export function spanWords(spanMs: number): string {
   for (const [ms, one, many] of UNITS) {
     if (spanMs % ms !== 0 || spanMs === 0) continue

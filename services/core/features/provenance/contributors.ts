@@ -1,7 +1,6 @@
-// Which transactions a feature counted, the slow obvious way: one filter per aggregate over plain lists, written from
-// docs/feature-contract.md and not from the readings. For people who ask why; never on the hot path.
-//
-// The hourly buckets that the aggregates use for old events are not reproduced here: such decisions are annotated
+// Finds the transactions that a feature counted, in the slow obvious way: one filter per aggregate over plain lists,
+// written from docs/feature-contract.md and not from the aggregates. For explanations; never on the hot path. The
+// hourly buckets that the aggregates use for old events are not reproduced here: such decisions are annotated
 // windows_approximate.
 
 import type { CardEvent } from '../state/card-event.ts'
@@ -10,14 +9,14 @@ import { CARD_REACH_MS, DAY_MS, MINUTE_MS, RETRY_MS } from '../catalogue/time.ts
 
 const TRIED_AGAIN_MS = 10 * MINUTE_MS
 
-/** A transaction as it is told of: its event, and what people know it by. */
+/** A transaction as shown to people: its event, and its identifiers. */
 export interface KnownEvent {
   readonly event: CardEvent
   readonly transactionId: string
   readonly partition: number
 }
 
-/** A label that says something about a transaction. */
+/** A label of a transaction. */
 export interface KnownLabel {
   readonly transactionId: string
   readonly idHash: number
@@ -29,18 +28,18 @@ export interface KnownLabel {
 /** Everything that the transaction could see. */
 export interface Visible {
   readonly current: KnownEvent
-  /** Attempts of its card that come before it, in order, duplicates and what came too late left out. */
+  /** Earlier attempts of its card, in order, without duplicates and late ones beyond the reach. */
   readonly card: readonly KnownEvent[]
   /** Attempts at each of its entities, in order. */
   readonly entities: Readonly<Record<EntityKind, readonly KnownEvent[]>>
-  /** Labels of each of its entities, as the log has them. */
+  /** Labels of each of its entities, as in the log. */
   readonly labels: Readonly<Record<EntityKind, readonly KnownLabel[]>>
 }
 
 export interface Contributors {
   readonly events: readonly KnownEvent[]
   readonly labels: readonly KnownLabel[]
-  /** True when the transaction itself counts as well. */
+  /** True when the transaction itself counts too. */
   readonly includesCurrent: boolean
 }
 
@@ -162,7 +161,10 @@ function ofEntity(
   }
 }
 
-/** The last word on each transaction among those known by then; of two known at once the later one of the log. */
+/**
+ * The last label of each transaction among those known by then. Of two known at the same time, the later one of the log
+ * counts.
+ */
 function lastWords(labels: readonly KnownLabel[], nowMs: number): readonly KnownLabel[] {
   const words = new Map<string, KnownLabel>()
   for (const label of labels) {
@@ -173,7 +175,7 @@ function lastWords(labels: readonly KnownLabel[], nowMs: number): readonly Known
   return [...words.values()]
 }
 
-/** A transaction, for its words: an id may be used again later. */
+/** Key of a transaction for its labels: an id may be used again later. */
 function keyOf({ timeMs, idHash }: Pick<KnownLabel, 'timeMs' | 'idHash'>): string {
   return `${timeMs}/${idHash}`
 }
@@ -202,7 +204,7 @@ function wasTriedAgain(
   return next.timeMs - event.timeMs <= TRIED_AGAIN_MS
 }
 
-/** Payments just under the limit, and the attempts that set it. */
+/** Payments just below the limit, and the attempts that determine it. */
 function underLimit(
   payments: readonly KnownEvent[],
   reach: readonly KnownEvent[],

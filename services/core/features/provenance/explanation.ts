@@ -1,5 +1,5 @@
-// Explains one decision: gathers, while a replay reads the log, what the decision's transaction could see, and tells
-// of every feature the recorded value, the recomputed one, and the transactions that it counted.
+// Explains one decision. While a replay reads the log, it collects everything that the decision's transaction could
+// see. For every feature it reports the recorded value, the recomputed one, and the transactions that it counted.
 
 import assert from 'node:assert/strict'
 import type { RateTable } from '../../currency.ts'
@@ -29,7 +29,7 @@ import { PickedSample } from './replay-sample.ts'
 import { reasonOf, VERDICT, type NotCompared } from './row-comparison.ts'
 import { bucketStartMs, LATENESS_MS, REACH_MS } from '../catalogue/time.ts'
 
-/** Transactions and labels that are held for one explanation; beyond them the lists are not complete, which it says. */
+/** Most transactions and labels held for one explanation; beyond that the lists are incomplete, which is reported. */
 export const EXPLAINED_MAX = 200_000
 
 /** The decision to explain, with its transaction. */
@@ -43,9 +43,9 @@ export interface ExplainedFeature {
   readonly definition: FeatureDefinition
   readonly recorded: number
   readonly state: FeatureState
-  /** NaN where the log alone gives no value. */
+  /** NaN when the log alone gives no value. */
   readonly recomputed: number
-  /** Null when recorded and recomputed were compared; else why not. */
+  /** Null when recorded and recomputed were compared; else the reason. */
   readonly notCompared: NotCompared | null
   readonly differs: boolean
   readonly contributors: Contributors
@@ -79,7 +79,7 @@ export class Explanation {
   readonly #entries: Placed<Transaction>[] = []
   readonly #labels: Placed<GatheredLabel>[] = []
   readonly #labelWatermarks = new Map<number, number>()
-  /** Transactions that count nowhere, and those that count for their card only. */
+  /** Transactions that do not count, and those that count for their card only. */
   readonly #excluded = new Set<string>()
   readonly #cardOnly = new Set<string>()
   #found: Found | null = null
@@ -97,7 +97,7 @@ export class Explanation {
     return this.#found !== null
   }
 
-  /** False when there were more transactions than are held. */
+  /** False when there were more transactions than may be held. */
   get isComplete(): boolean {
     return this.#isComplete
   }
@@ -149,7 +149,7 @@ export class Explanation {
     }
   }
 
-  /** Every feature in the order of the list; null while the decision has not been recomputed. */
+  /** Every feature in the order of the list; null before the decision has been recomputed. */
   features(): readonly ExplainedFeature[] | null {
     const found = this.#found
     if (found === null) return null
@@ -183,7 +183,7 @@ export class Explanation {
   }
 
   #concernsLabel(label: Label): boolean {
-    // A label also speaks of a later transaction with the same id, so twice as far back.
+    // A label also applies to a later transaction with the same id, so it is kept for twice the reach.
     const { eventTimeMs } = this.#of.transaction
     if (label.eventTimeMs > eventTimeMs) return false
     if (label.eventTimeMs < eventTimeMs - 2 * (REACH_MS + LATENESS_MS)) return false
@@ -226,7 +226,7 @@ export class Explanation {
       entities: this.#byKind((kind) => {
         const ref = this.#refs[kind]
         const own = shared.filter(({ value }) => ref !== 0 && entityRefsOf(value)[kind] === ref)
-        // Events of an entity are told apart by 32 bits of the id.
+        // Events of an entity are distinguished by 32 bits of the id.
         return inOrder(
           own.map((entry) => this.#knownOf(entry)),
           2 ** 32,
@@ -283,7 +283,7 @@ export class Explanation {
   }
 }
 
-/** Oldest time that one partition remembers of an entity, counted back from its newest event. */
+/** Oldest time that a partition's aggregates of an entity cover, counted back from its newest event. */
 function horizonMs(events: readonly Placed<Transaction>[], partition: number): number {
   let newestMs = -Infinity
   for (const each of events) {
@@ -300,7 +300,7 @@ function placeOf({ partition, offset }: Placed<unknown>): string {
   return `${partition}/${offset}`
 }
 
-/** By time, then by as many bits of the id as tell events apart. */
+/** By time, then by as many bits of the id as distinguish events. */
 function inOrder(events: readonly KnownEvent[], ids = 2 ** 48): readonly KnownEvent[] {
   return events.toSorted(
     (a, b) => a.event.timeMs - b.event.timeMs || (a.event.idHash % ids) - (b.event.idHash % ids),

@@ -1,14 +1,16 @@
-// Recomputes decisions from the log and what decision batches recorded (P3, P4): what the scorer should have seen,
-// beside what it used.
+// Recomputes decisions from the log and the decision batches (P3, P4): compares the inputs that the scorer should have
+// seen with those that it used.
 //
-// Mental model. Each partition has two folds. Parts of entities are built from the partition's log in offset order, as far as any
-// cut asks. Rows are recomputed block by block, and read the parts of all partitions through the block's cut. The two are
-// apart because a frontier may reach into a batch of another partition whose block comes later: what was written before a crash
-// is in the state, and decided again afterwards, with another cut.
+// Mental model. Each partition has two folds. Partial aggregates of entities are built from the partition's log in
+// offset order, as far as any frontier needs. Rows are recomputed one decision batch at a time, and read the partial
+// aggregates of all partitions through the batch's frontier. The two folds are separate because a frontier may reach
+// into a batch of another partition whose decision batch comes later: records written before a crash are in the state,
+// and are decided again afterwards, with another frontier.
 //
-// A block is replayed once everything that it may have seen is here; `isFull` tells who feeds a replay to wait with a
-// topic's partition, so memory is bounded. Of any set of blocks one can always be replayed, since cuts only name what
-// was written before them: the limits must only be larger than what a crash can leave uncommitted, two full batches.
+// A decision batch is replayed once everything that it may have seen is here. `isFull` makes the caller pause a topic's
+// partition, so memory is bounded. Of any set of decision batches at least one can always be replayed, since frontiers
+// only name records written before them: the limits need only exceed the records that a crash can leave uncommitted,
+// two full batches.
 
 import type { RateTable } from '../../currency.ts'
 import type { Transaction } from '../../transaction.ts'
@@ -20,21 +22,21 @@ import type { RecordedBatch, ReplayEntry, ReplayLabel } from './replay-records.t
 import { PartitionRows, type KnownFrom, type OnCause, type OnReplayed } from './replay-rows.ts'
 import type { ReplaySample } from './replay-sample.ts'
 
-/** Cards and parts of entities in memory beyond which a sample is halved; each takes some 10 kB. */
+/** Cards and partial aggregates in memory beyond which a sample is halved; each takes about 10 kB. */
 export const REPLAY_VALUES_MAX = 30_000
 
-/** A partition that has nothing to say holds merging up no longer than this, by the clock of the blocks. */
+/** An idle partition delays merging by no longer than this, by the clock of the decision batches. */
 const IDLE_MARGIN_MS = 60_000
 
 export interface LogReplayOptions {
   readonly rates: RateTable
   readonly sample: ReplaySample
-  /** First position that is read of each partition's log. */
+  /** First position read in each partition's log. */
   readonly begins: readonly PartitionBegin[]
   readonly readRecord: (record: Uint8Array) => Transaction | null
   readonly onReplayed: OnReplayed
   readonly onCause?: OnCause | undefined
-  /** REPLAY_VALUES_MAX unless given. */
+  /** REPLAY_VALUES_MAX by default. */
   readonly valuesMax?: number
 }
 
@@ -67,7 +69,7 @@ export class LogReplay {
     this.#partitions[partition]?.addLabels(labels)
   }
 
-  /** @throws RangeError for a block of a partition that there is not. */
+  /** @throws RangeError for a decision batch of an unknown partition. */
   addBatch(block: RecordedBatch): void {
     const queue = this.#partitions[block.partition]
     if (queue === undefined) throw new RangeError(`There is no partition ${block.partition}.`)
@@ -80,8 +82,9 @@ export class LogReplay {
   }
 
   /**
-   * Replays what can be replayed, in the order in which it was decided as far as that is known: parts are then seldom
-   * ahead of a frontier, which makes a reading dearer. Returns how many blocks that were.
+   * Replays every decision batch that can be, in the order of their decision times as far as it is known. Partial
+   * aggregates then rarely are ahead of a frontier, which would make reads more expensive. Returns the number of
+   * replayed batches.
    */
   advance(): number {
     let count = 0
@@ -93,18 +96,18 @@ export class LogReplay {
     return count
   }
 
-  /** Nothing more will be added: blocks no longer wait for decisions about what they saw of other partitions. */
+  /** No more records follow: decision batches no longer wait for the decisions on what they saw of other partitions. */
   finish(): number {
     this.#isFinal = true
     return this.advance()
   }
 
-  /** Blocks that wait for messages. */
+  /** Number of decision batches that wait for messages. */
   get waitingBatches(): number {
     return this.#partitions.reduce((sum, queue) => sum + queue.blockCount, 0)
   }
 
-  /** When the oldest block that waits was decided; null when none does. */
+  /** Decision time of the oldest waiting decision batch; null when there is none. */
   get oldestWaitingMs(): number | null {
     const times = this.#partitions.flatMap(({ frontBatch }) =>
       frontBatch === null ? [] : [frontBatch.decidedAtMs],
@@ -112,23 +115,23 @@ export class LogReplay {
     return times.length === 0 ? null : Math.min(...times)
   }
 
-  /** When the newest block that was replayed was decided; null before the first. */
+  /** Decision time of the newest replayed decision batch; null before the first. */
   get newestReplayedMs(): number | null {
     return this.#newestDecidedMs === -Infinity ? null : this.#newestDecidedMs
   }
 
-  /** Cards and parts of entities in memory. */
+  /** Cards and partial aggregates in memory. */
   get size(): number {
     const parts = this.#parts.reduce((sum, { size }) => sum + size, 0)
     return parts + this.#rows.reduce((sum, { size }) => sum + size, 0)
   }
 
-  /** Event time from which on everything is known; -Infinity for the whole log. */
+  /** Event time from which everything is known; -Infinity for the whole log. */
   get knownFromMs(): number {
     return Math.max(...this.#partitions.map(({ knownFromMs }) => knownFromMs))
   }
 
-  /** The partition whose next block can be replayed and was decided first; null when none can. */
+  /** The partition with the earliest decision batch that can be replayed; null when there is none. */
   #nextPartition(): number | null {
     let next: number | null = null
     let firstMs = Infinity
@@ -147,7 +150,7 @@ export class LogReplay {
     if (queue === undefined || block === null) return
     const { alignment, nextOffset, labelNextOffset } = block
     for (const frontier of block.frontier) this.#build(frontier.partition, frontier, alignment)
-    // The partition's own part is built as its rows are read, so that it is not ahead of them either.
+    // The partition's own aggregates are built as its rows are read, so that they are not ahead of them either.
     const buildTo = (offset: number): void => {
       this.#build(partition, { nextOffset: offset, labelNextOffset }, alignment)
     }
@@ -163,7 +166,7 @@ export class LogReplay {
     this.#raiseFloors()
   }
 
-  /** Messages up to the cuts; outside a whole sample also what was decided about them. */
+  /** True when all messages up to the frontier are here; for a partial sample, also the decisions about them. */
   #hasAllOf(block: RecordedBatch): boolean {
     const mustKnowVerdicts = !this.#options.sample.isAll && !this.#isFinal
     const own = { partition: block.partition, ...frontierOf(block) }
@@ -189,7 +192,7 @@ export class LogReplay {
     }
   }
 
-  /** Up to where the parts of each partition may be merged: below it no frontier to come can end. */
+  /** Raises the limit of merging in each partition: no later frontier can end below it. */
   #raiseFloors(): void {
     const marginMs = this.#newestDecidedMs - IDLE_MARGIN_MS
     for (const [partition, queue] of this.#partitions.entries()) {

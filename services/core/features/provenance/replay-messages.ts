@@ -1,8 +1,8 @@
-// The messages that late transactions of a replayed partition may ask for, in memory.
+// The messages that late transactions of a replayed partition may need, in memory.
 
 import type { PartitionMessages } from '../engine/fold-state.ts'
 
-/** Old messages are looked for once there are this many more than were left the last time. */
+/** Old messages are removed when this many more have accumulated since the last time. */
 const SWEEP_AFTER = 1_000
 
 export class ReplayMessages implements PartitionMessages {
@@ -25,7 +25,7 @@ export class ReplayMessages implements PartitionMessages {
     this.#byOffset.delete(offset)
   }
 
-  /** Forgets what has an earlier event time, now and then. */
+  /** Occasionally removes messages with an earlier event time. */
   forgetBefore(timeMs: number): void {
     if (this.#byOffset.size < 2 * this.#leftLastTime + SWEEP_AFTER) return
     for (const [offset, kept] of this.#byOffset) {

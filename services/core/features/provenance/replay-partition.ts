@@ -1,17 +1,17 @@
-// Input of a replay from one partition that is not consumed yet: messages, labels and decision batches, in order.
+// Unconsumed input of a replay from one partition: messages, labels and decision batches, in order.
 
 import type { Cut } from '../state/entity-part.ts'
 import type { Verdict } from './replay-parts.ts'
 import type { RecordedBatch, ReplayEntry, ReplayLabel } from './replay-records.ts'
 
-/** Messages and decisions that wait, per partition; more than two of the largest batches, see log-replay.ts. */
+/** Most waiting messages and decisions per partition; more than two of the largest batches, see log-replay.ts. */
 export const REPLAY_WAITING_MAX = 16_384
 
 /** Position at which reading begins. */
 export interface PartitionBegin extends Cut {
-  /** True when nothing that the partition was ever sent lies before. */
+  /** True when this is the very beginning of the partition's log. */
   readonly isWhole: boolean
-  /** End of the transactions when reading began: up to there the partition is known to have something to say. */
+  /** End of the transactions when reading began: the partition is known to have input up to here. */
   readonly endOffset: number
 }
 
@@ -20,7 +20,7 @@ const COUNTED: readonly string[] = ['behind_reach', 'after_watermark']
 
 export class ReplayPartition {
   readonly #begin: PartitionBegin
-  /** Entries from the next row on; the first `#built` of them are in the parts already. */
+  /** Entries from the next row on; the first `#built` of them are already in the partial aggregates. */
   #entries: ReplayEntry[] = []
   #built = 0
   #labels: ReplayLabel[] = []
@@ -59,13 +59,13 @@ export class ReplayPartition {
     return this.#coveredTo
   }
 
-  /** True when nothing waits, nothing is known to come, and the last block was decided before this time. */
+  /** True when nothing waits, nothing more is known to come, and the last decision batch is older than this time. */
   isIdleSince(timeMs: number): boolean {
     if (this.#entries.length > 0 || this.#receivedTo < this.#begin.endOffset) return false
     return (this.#stood.at(-1)?.decidedAtMs ?? -Infinity) <= timeMs
   }
 
-  /** Messages that came already, as after a reconnection, are dropped. */
+  /** Messages that were added before, as after a reconnection, are dropped. */
   addEntries(entries: readonly ReplayEntry[]): void {
     for (const entry of entries) {
       if (entry.offset < this.#receivedTo) continue
@@ -86,7 +86,7 @@ export class ReplayPartition {
   }
 
   addBatch(block: RecordedBatch): void {
-    // A block that answers nothing new came before; one that only takes labels in ends where the last one did.
+    // A decision batch without new offsets was added before. One that only covers labels ends where the last one did.
     const last = this.#blocks.at(-1)?.nextOffset ?? this.#coveredTo
     if (block.nextOffset < last) return
     this.#blocks.push(block)
@@ -107,12 +107,12 @@ export class ReplayPartition {
     return Math.max(this.#waitingDecisions, this.#blocks.length) >= REPLAY_WAITING_MAX
   }
 
-  /** The last message below a frontier was taken by the scorer, so it is in the log, or retention has taken it. */
+  /** The scorer read the last message below a frontier, so the log holds it, or retention has removed it. */
   hasReceived({ nextOffset, labelNextOffset }: Cut): boolean {
     return this.#receivedTo >= nextOffset && this.#labelsReceivedTo >= labelNextOffset
   }
 
-  /** Entries below this offset that are not in the parts yet; each is handed out once. */
+  /** Entries below this offset that are not in the partial aggregates yet; each is returned once. */
   *nextBelow(nextOffset: number): Generator<ReplayEntry> {
     for (;;) {
       const entry = this.#entries[this.#built]
@@ -135,13 +135,13 @@ export class ReplayPartition {
     return verdict
   }
 
-  /** Entries below this offset; they stay until their block is done. */
+  /** Entries below this offset; they stay until their decision batch is replayed. */
   entriesBelow(nextOffset: number): readonly ReplayEntry[] {
     const end = this.#entries.findIndex(({ offset }) => offset >= nextOffset)
     return end < 0 ? this.#entries.slice() : this.#entries.slice(0, end)
   }
 
-  /** The front block is done; its entries are in the parts. */
+  /** Removes the front decision batch; its entries are in the partial aggregates. */
   replayed(block: RecordedBatch): void {
     const count = this.entriesBelow(block.nextOffset).length
     this.#entries = this.#entries.slice(count)

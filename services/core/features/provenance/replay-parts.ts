@@ -1,8 +1,8 @@
-// State of entities in one partition, built from its own log alone, in offset order, as far as any frontier asks. Rows
-// are recomputed elsewhere, and only read what is built here, through frontiers.
+// Partial aggregates of entities in one partition, built from its own log alone, in offset order, as far as any
+// frontier needs. Rows are recomputed elsewhere, and read these aggregates through frontiers.
 //
-// Which transactions count is decided by the card's own history. For a card outside the sample there is none: then
-// the decision's own word counts (duplicate, behind_reach, after_watermark).
+// The card's own history decides which transactions count. For a card outside the sample there is none, so the recorded
+// decision is used instead (duplicate, behind_reach, after_watermark).
 
 import type { RateTable } from '../../currency.ts'
 import { lowBitsOf, hashOf } from '../../id-hash.ts'
@@ -22,18 +22,18 @@ import type { ReplaySample } from './replay-sample.ts'
 import { ReplayValues } from './replay-values.ts'
 import { CARD_REACH_MS, DAY_MS, LATENESS_MS, REACH_MS } from '../catalogue/time.ts'
 
-/** Just enough for the fold to keep every kind of entity; its rows are thrown away. */
+/** The smallest plan with which the fold keeps every kind of entity; its rows are discarded. */
 const PARTS_PLAN = compileFeaturePlan(
   ENTITY_KINDS.flatMap((kind) => FEATURES.filter(({ entity }) => entity === kind).slice(0, 1)),
 )
 
-/** A late transaction of a card may be as old as the reach, and look as far back again. */
+/** A late transaction of a card may be as old as the reach, and read as far back again. */
 export const FORGET_CARDS_MS = REACH_MS + CARD_REACH_MS + DAY_MS
 export const FORGET_PARTS_MS = REACH_MS + LATENESS_MS + DAY_MS
 
 /**
- * Verdict of the decision batch on a transaction, where it is known. `refused`: it went to the dead letters. The others
- * are asked only for cards outside the sample.
+ * Verdict of the decision batch on a transaction, where it is known. `refused`: it became a dead letter. The others are
+ * used only for cards outside the sample.
  */
 export type Verdict = 'counted' | 'refused' | 'left_out' | 'undecided'
 
@@ -71,7 +71,7 @@ export class PartitionParts implements PartitionState {
     states: new Uint8Array(PARTS_PLAN.definitions.length),
     position: 0,
   }
-  /** Parts may have been merged up to here: no frontier below it can be read any more. */
+  /** Partial aggregates may have been merged up to here: no frontier below it can be read any more. */
   #compactedTo: Cut = { nextOffset: 0, labelNextOffset: 0 }
 
   constructor(sample: ReplaySample, rates: RateTable) {
@@ -88,18 +88,18 @@ export class PartitionParts implements PartitionState {
     return this.#fold.position.newestEventMs
   }
 
-  /** The part as far as it is built; null when the partition knows nothing of the entity. */
+  /** The partial aggregate as far as it is built; null when the partition has none for the entity. */
   peek(kind: EntityKind, ref: number): EntityPart | null {
     return this.#parts.peek(entityKeyOf(kind, ref))
   }
 
-  /** False when parts were merged beyond this cut. */
+  /** False when aggregates were merged beyond this frontier. */
   canRead(frontier: Cut): boolean {
     const { nextOffset, labelNextOffset } = this.#compactedTo
     return frontier.nextOffset >= nextOffset && frontier.labelNextOffset >= labelNextOffset
   }
 
-  /** Takes a message in; `floor` is what every frontier to come includes. */
+  /** Applies a message; every later frontier includes `floor`. */
   take(entry: ReplayEntry, verdict: Verdict, isAligned: boolean, floor: Cut): void {
     if (!isAligned) this.#fold.forgetWatermarks()
     else if (entry.kind === 'watermark') this.#fold.applyWatermark(entry.timeMs)
@@ -107,7 +107,7 @@ export class PartitionParts implements PartitionState {
     const { transaction, offset } = entry
     const { card } = transaction
     if (this.#sample.hasCard(card)) {
-      // A repeat of what has been forgotten here, in state that lives longer.
+      // A repeat of a transaction that was forgotten here, but not by the scorer's longer-lived state.
       if (verdict === 'left_out' && (this.#cards.peek(card)?.count ?? 0) === 0) {
         this.#fold.passOver(transaction.eventTimeMs)
         return
@@ -133,7 +133,7 @@ export class PartitionParts implements PartitionState {
   }
 
   ownEntity(kind: EntityKind, ref: number): EntityPart {
-    // Outside the sample nothing is kept: it goes to a part that nobody reads.
+    // Outside the sample nothing is kept: the update goes to an object that nobody reads.
     if (!this.#sample.hasEntity(kind, ref)) return new EntityPart()
     const key = entityKeyOf(kind, ref)
     this.#touched.push(key)
@@ -145,13 +145,13 @@ export class PartitionParts implements PartitionState {
     return null
   }
 
-  /** `slowestMs` is the newest event time of the partition that is furthest behind. */
+  /** `slowestMs` is the newest event time of the slowest partition. */
   forget(slowestMs: number): void {
     this.#cards.forgetBefore(this.newestEventMs - FORGET_CARDS_MS)
     this.#parts.forgetBefore(slowestMs - FORGET_PARTS_MS)
   }
 
-  /** Drops what is no longer in the sample. */
+  /** Drops everything outside the sample. */
   shrink(): void {
     this.#cards.keepOnly((card) => this.#sample.hasCard(card))
     this.#parts.keepOnly((key) => {
@@ -199,7 +199,7 @@ function sizeOfPart({ count, labels }: EntityPart): number {
   return count + labels.length
 }
 
-/** A decision without state does not tell duplicates; those that name the same entity are found here. */
+/** A decision without state does not mark duplicates, so they are found here by their entity. */
 function holdsSame(part: EntityPart, timeMs: number, idHash: number, cardHash: number): boolean {
   for (let index = part.count - 1; index >= 0; index -= 1) {
     if (part.at(index, ENTITY_COLUMN.time) < timeMs - LATENESS_MS) return false

@@ -10,7 +10,7 @@ import type {
 } from '../../wire/records.ts'
 import { STATE } from '../engine/feature-states.ts'
 
-/** A message of the transactions topic. `rejected`: it went to the dead letters, by the scorer's own rules. */
+/** A message of the transactions topic. `rejected`: it became a dead letter, by the scorer's own rules. */
 export type ReplayEntry =
   | {
       readonly kind: 'transaction'
@@ -28,14 +28,14 @@ export type ReplayLabel =
   | { readonly kind: 'watermark'; readonly offset: number; readonly timeMs: number }
   | { readonly kind: 'rejected'; readonly offset: number }
 
-/** One decision with the row that it was made from. */
+/** One decision with its input row. */
 export interface RecordedRow {
   readonly decision: DecisionRecord
   readonly values: Float64Array
   readonly states: Uint8Array
 }
 
-/** A decision batch, with rows that are read when they are asked for. */
+/** A decision batch whose rows are read on demand. */
 export interface RecordedBatch {
   readonly partition: number
   readonly nextOffset: number
@@ -54,7 +54,7 @@ export interface RecordedBatch {
   rowAt(index: number): RecordedRow
 }
 
-/** Rows are copied when they are read, so the block may be a view of what was fetched. */
+/** Rows are copied when they are read, so the decision batch may be a view of the fetched bytes. */
 export function recordedBatchOf(block: DecisionBatch): RecordedBatch {
   const { decisions, features, featureStates, featureCount } = block
   const view = new DataView(features.buffer, features.byteOffset, features.byteLength)

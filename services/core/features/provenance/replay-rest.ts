@@ -1,8 +1,8 @@
-// Which decisions of a block have not been met yet while it is replayed.
+// Decisions of a decision batch whose messages have not appeared yet in its replay.
 
 import type { RecordedBatch } from './replay-records.ts'
 
-/** Decisions of a block that no message has been found for yet. */
+/** Decisions of a decision batch without a message so far. */
 export class RestOfBatch {
   readonly block: RecordedBatch
   readonly #byOffset = new Map<number, number>()

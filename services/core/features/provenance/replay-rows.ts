@@ -1,6 +1,6 @@
-// Recomputes the rows of one partition's decision batches, in block order, with card histories of its own. Entities are
-// read from the parts of all partitions through the frontier that the block recorded: parts may be ahead of it, and a reading
-// filters by it.
+// Recomputes the rows of one partition's decision batches, in order, with its own card histories. Entities are read
+// from the partial aggregates of all partitions through the recorded frontier: aggregates may be ahead of it, and a
+// read filters by it.
 
 import type { RateTable } from '../../currency.ts'
 import type { Transaction } from '../../transaction.ts'
@@ -28,28 +28,31 @@ import { ReplayValues } from './replay-values.ts'
 import { notComparedFor, RowComparison, type NotCompared } from './row-comparison.ts'
 import { STATE } from '../engine/feature-states.ts'
 
-/** One decision, recorded and recomputed. Arrays are reused: copy what is to be kept. */
+/** One decision, recorded and recomputed. Arrays are reused: copy them to keep them. */
 export interface ReplayedRow {
   readonly block: RecordedBatch
   readonly recorded: RecordedRow
   readonly transaction: Transaction | null
   readonly values: Float64Array
   readonly states: Uint8Array
-  /** One per value, as in row-comparison.ts. */
+  /** One per value, as defined in row-comparison.ts. */
   readonly verdicts: Uint8Array
   /** Result of the fold for a first decision; null for a revision, and for a message that was not recomputed. */
   readonly folded: Folded | null
-  /** The card as it stands after the message was folded; null for what was not recomputed. */
+  /** The card's history after the message was applied; null when it was not recomputed. */
   readonly history: CardHistory | null
 }
 
-/** Decisions that the log says a late transaction changed the rows of, whatever came of it. Arrays are reused. */
+/**
+ * Decisions whose rows a late transaction changed according to the log, whether or not their outcome changed. Arrays
+ * are reused.
+ */
 export interface ReplayedCause {
   readonly block: RecordedBatch
   readonly causeOffset: number
   readonly recomputed: readonly Recomputed[]
   readonly history: CardHistory
-  /** False where the log of the card's partition does not hold all that they look at. */
+  /** False when the log of the card's partition does not hold everything that the rows depend on. */
   readonly isKnown: boolean
 }
 
@@ -62,9 +65,9 @@ export interface PartitionRowsOptions {
   readonly partition: number
   readonly sample: ReplaySample
   readonly rates: RateTable
-  /** Reads a message that was kept. */
+  /** Decodes a stored message. */
   readonly readRecord: (record: Uint8Array) => Transaction | null
-  /** Parts of every partition, this one included. */
+  /** Partial aggregates of every partition, this one included. */
   readonly parts: readonly PartitionParts[]
 }
 
@@ -74,7 +77,7 @@ const CARD_FEATURES = FEATURE_PLAN.definitions.flatMap(({ entity }, index) =>
   entity === 'card' ? [index] : [],
 )
 
-/** Event times from which on logs are known; -Infinity for the whole of them. */
+/** Event times from which the logs are known; -Infinity for all of them. */
 export interface KnownFrom {
   readonly ownMs: number
   readonly allMs: number
@@ -109,7 +112,10 @@ export class PartitionRows implements PartitionState {
     return this.#fold.position.newestEventMs
   }
 
-  /** Recomputes one block from the messages it answers, in offset order. `buildTo` puts what is before one in the parts. */
+  /**
+   * Recomputes one decision batch from its messages, in offset order. `buildTo` applies everything before an offset to
+   * the partial aggregates.
+   */
   replay(
     block: RecordedBatch,
     entries: Iterable<ReplayEntry>,
@@ -183,7 +189,7 @@ export class PartitionRows implements PartitionState {
     const recorded = index === null ? null : block.rowAt(index)
     const isKnown = hasCard && (this.#cards.peek(transaction.card)?.count ?? 0) > 0
     if (!isKnown && recorded !== null && isRepeat(recorded.decision)) {
-      // The card is forgotten here, although state that lives longer still knew it.
+      // The card is forgotten here, although the scorer's longer-lived state still held it.
       this.#fold.passOver(transaction.eventTimeMs)
       this.#skip(recorded, transaction, 'behind_reach', onReplayed)
       return
@@ -208,7 +214,7 @@ export class PartitionRows implements PartitionState {
     this.#replayRevisions(offset, folded, rest, known, onReplayed)
   }
 
-  /** One event more of the card came before those that a late transaction may change. */
+  /** One more event of the card is now too old for a late transaction to change. */
   #forgetMessageOf(history: CardHistory): void {
     const index = history.count - REVISABLE_MAX - 1
     if (index >= 0) this.messages.forget(history.at(index, COLUMN.offset))
@@ -224,7 +230,7 @@ export class PartitionRows implements PartitionState {
     const out = { row: this.#values, states: this.#states, position: 0 }
     const event = { transaction, offset, record }
     const folded = this.#fold.applyTransaction(event, labelNextOffset, this, out)
-    // Without state the scorer could not know a duplicate, and decided from the transaction alone.
+    // Without state the scorer could not detect a duplicate, and decided from the transaction alone.
     const wasDegraded =
       recorded !== null && CARD_FEATURES.some((at) => recorded.states[at] === STATE.degraded)
     if (wasDegraded && folded.duplicateOfOffset !== null) {
@@ -233,7 +239,7 @@ export class PartitionRows implements PartitionState {
     return folded
   }
 
-  /** Revisions that this transaction caused, as the block recorded them. */
+  /** Recomputes the recorded revisions that this transaction caused. */
   #replayRevisions(
     causeOffset: number,
     { recomputed }: Folded,
@@ -248,7 +254,7 @@ export class PartitionRows implements PartitionState {
       const hasCard = this.#options.sample.hasCard(decision.card)
       if (!hasCard) continue
       const again = recomputed.find(({ offset }) => offset === decision.offset)
-      // A revision that nothing caused differs in every value.
+      // A revision without a cause in the log differs in every value.
       const { row: values, states } = again?.after ?? nothing()
       const transaction = again?.transaction ?? null
       this.#report(recorded, { transaction, folded: null, values, states }, known, onReplayed)

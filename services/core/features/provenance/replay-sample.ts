@@ -1,4 +1,4 @@
-// Sample that a replay recomputes: all, a share of cards and entities by hash, or those that somebody asks for.
+// Sample that a replay recomputes: everything, a share of cards and entities by hash, or requested ones.
 
 import { murmur2Ascii } from '../../murmur2.ts'
 import type { EntityKind } from '../catalogue/feature-definition.ts'
@@ -6,13 +6,13 @@ import type { EntityKind } from '../catalogue/feature-definition.ts'
 const CARD_SEED = 0x3c6ef372
 const HASHES = 0x1_0000_0000
 
-/** Which cards and entities are kept. A choice may shrink, and never grows: what was left out once is not known. */
+/** Selects the cards and entities to keep. A sample may shrink, but never grows: dropped state cannot be recovered. */
 export interface ReplaySample {
   /** True when nothing is left out. */
   readonly isAll: boolean
   hasCard(card: string): boolean
   hasEntity(kind: EntityKind, ref: number): boolean
-  /** Leaves out about half of what it has; false where that cannot be. */
+  /** Drops about half of the sample; false when that is impossible. */
   halve(): boolean
 }
 

@@ -1,5 +1,5 @@
-// Values of a replay by key: made when they are first asked for, made small when they have grown, forgotten when
-// nothing in time can reach them.
+// Values of a replay by key: created on first use, compacted when they have grown, and removed when no event can need
+// them any more.
 
 import { DAY_MS } from '../catalogue/time.ts'
 
@@ -38,7 +38,7 @@ export class ReplayValues<Key, Value> {
     return kept.value
   }
 
-  /** Notes what was added, and compacts where that has become worthwhile. */
+  /** Records an addition, and compacts when that has become worthwhile. */
   touch(
     key: Key,
     timeMs: number,
@@ -53,7 +53,7 @@ export class ReplayValues<Key, Value> {
     kept.compactAt = Math.max(COMPACT_SIZE_MIN, 2 * sizeOf(kept.value))
   }
 
-  /** Looks through all values, so not more often than once a day of event time. */
+  /** Goes through all values, so it runs at most once a day of event time. */
   forgetBefore(timeMs: number): void {
     if (!(timeMs >= this.#sweptMs + DAY_MS)) return
     this.#sweptMs = timeMs

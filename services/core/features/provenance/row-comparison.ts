@@ -1,4 +1,5 @@
-// A recorded row beside the recomputed one, value by value: equal bit for bit, different, or not to be compared and why.
+// Compares a recorded row with the recomputed one, value by value: equal bit for bit, different, or not compared for a
+// reason.
 
 import assert from 'node:assert/strict'
 import type { FeaturePlan } from '../engine/feature-plan.ts'
@@ -7,8 +8,8 @@ import type { RecordedRow } from './replay-records.ts'
 import { BUCKET_MS, CARD_REACH_MS, LATENESS_MS } from '../catalogue/time.ts'
 
 /**
- * Why a value is not compared. Closed list. What a block recorded as degraded or expired depends on what could be read
- * then, which the log does not tell; so does what comes behind the reach, where the lifetime of keys decides.
+ * Reasons for which a value is not compared. Closed list. Degraded and expired values depend on what could be read at
+ * the time, which the log does not record. Values behind the reach depend on the lifetime of keys.
  */
 export const NOT_COMPARED = [
   'degraded',
@@ -22,10 +23,10 @@ export const NOT_COMPARED = [
 ] as const
 export type NotCompared = (typeof NOT_COMPARED)[number]
 
-/** A verdict per value: these, or OTHER plus the index of the reason. */
+/** A verdict per value: one of these, or `other` plus the index of the reason. */
 export const VERDICT = { equal: 0, differs: 1, other: 2 } as const
 
-/** The verdict that says why a value is not compared. */
+/** The verdict for a value that is not compared for this reason. */
 export function notComparedFor(reason: NotCompared): number {
   return VERDICT.other + NOT_COMPARED.indexOf(reason)
 }
@@ -39,10 +40,13 @@ export function reasonOf(verdict: number): NotCompared | null {
 export interface ComparisonScope {
   /** The card is in the sample. */
   readonly hasCard: boolean
-  /** Event time from which on the log of the card's partition is known, and that of all partitions; -Infinity for all of it. */
+  /**
+   * Event times from which the log of the card's partition is known, and those of all partitions; -Infinity for all of
+   * it.
+   */
   readonly cardKnownMs: number
   readonly entitiesKnownMs: number
-  /** The cut asks for what was merged since. */
+  /** True when the frontier lies below state that has been merged since. */
   readonly frontierWentBack: boolean
 }
 
@@ -52,7 +56,7 @@ export function reachesOf({ definitions }: FeaturePlan): readonly number[] {
     if (definition.entity === 'transaction') return 0
     const { windowMs, delayMs } = definition
     const longMs = ('longWindowMs' in definition ? definition.longWindowMs : null) ?? windowMs
-    // The limit is learnt from everything that the card's reach holds.
+    // The limit is learnt from the whole reach of the card.
     const least = definition.aggregate === 'just_under_limit' ? CARD_REACH_MS : 0
     return Math.max(windowMs, longMs, least) + delayMs + LATENESS_MS + BUCKET_MS
   })
