@@ -80,7 +80,6 @@ function openMember(
       member.join({
         onAssigned: (partitions) => {
           held = partitions
-          return Promise.resolve()
         },
         onRevoked: async () => {
           await sleepMs(revocationMs)

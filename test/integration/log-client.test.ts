@@ -88,7 +88,6 @@ async function open(
   await client.group.join({
     onAssigned: (partitions) => {
       assigned.push([...partitions])
-      return Promise.resolve()
     },
     onRevoked: () => Promise.resolve(),
   })

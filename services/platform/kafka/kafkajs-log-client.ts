@@ -227,7 +227,9 @@ class KafkajsLogClient implements LogClient {
         this.#next.clear()
         assigning = assigning
           .then(onRevoked)
-          .then(() => onAssigned(partitions))
+          .then(() => {
+            onAssigned(partitions)
+          })
           .then(resolve, reject)
       })
     })

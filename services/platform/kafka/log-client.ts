@@ -96,7 +96,7 @@ export interface CommittedOffset {
 /** Callbacks of a group member. */
 export interface GroupHandlers {
   /** The new partitions of this member; those of an earlier assignment are already revoked. */
-  readonly onAssigned: (partitions: readonly number[]) => Promise<void>
+  readonly onAssigned: (partitions: readonly number[]) => void
   /**
    * Partitions are about to move to other members, or have already moved: stop their work. The group waits for a
    * bounded time.

@@ -2,6 +2,7 @@
 // handler only fills queues and pauses or resumes partitions; nothing waits inside it.
 
 import assert from 'node:assert'
+import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Admin } from 'kafkajs'
 import { systemClock } from '../../platform/clock.ts'
 import type {
@@ -28,6 +29,8 @@ import type { OperatorOverrides } from '../deployments/operator-overrides.ts'
 
 /** Interval of the requests for the end of the log; an answer must arrive before the next request. */
 const LAG_INTERVAL_MS = 2_000
+/** How long a hand-over waits for batches that are being decided. */
+const HANDOVER_MS_MAX = 2_000
 
 export interface ConsumerGroupOptions {
   readonly config: ScorerConfig
@@ -48,6 +51,10 @@ export interface ConsumerGroupOptions {
 export class ConsumerGroup implements Closable {
   readonly #options: ConsumerGroupOptions
   readonly #partitions = new Map<number, PartitionProcessor>()
+  /** Partitions that were stopped and have not ended yet. */
+  readonly #ending = new Map<number, Promise<void>>()
+  /** The assignment that holds; a new set with each. */
+  #assigned: ReadonlySet<number> = new Set()
   /** Per partition, the offset up to which everything was fetched, control records included. */
   readonly #fetchedTo = new Map<number, number>()
   readonly #lag: LagObserver
@@ -125,7 +132,9 @@ export class ConsumerGroup implements Closable {
       this.#observeState()
     }, LAG_INTERVAL_MS)
     await group.join({
-      onAssigned: (partitions) => this.#assign(partitions),
+      onAssigned: (partitions) => {
+        this.#assign(partitions)
+      },
       onRevoked: () => this.#revoke(),
     })
   }
@@ -133,7 +142,7 @@ export class ConsumerGroup implements Closable {
   async close(): Promise<void> {
     this.#isClosing = true
     if (this.#lagTimer !== null) clearInterval(this.#lagTimer)
-    await this.#end()
+    await this.#stopAll()
     await this.#client?.group.leave()
     await this.#client?.close()
   }
@@ -147,14 +156,28 @@ export class ConsumerGroup implements Closable {
     this.#partitions.get(partition)?.push(isTransactions ? 'transactions' : 'labels', records)
   }
 
-  /** Ends all partitions and starts the assigned ones, also those assigned before: their fetches may be stale. */
-  async #assign(partitions: readonly number[]): Promise<void> {
+  /**
+   * Starts the assigned partitions; those of the last assignment were stopped. One that has not ended here yet delays its own
+   * start only.
+   */
+  #assign(partitions: readonly number[]): void {
     const { log, telemetry } = this.#options
-    await this.#end()
     if (this.#isClosing) return
     this.#lag.keepOnly(partitions)
-    for (const partition of partitions)
-      this.#partitions.set(partition, this.#openPartition(partition))
+    const assigned = new Set(partitions)
+    this.#assigned = assigned
+    for (const partition of partitions) {
+      const ending = this.#ending.get(partition)
+      if (ending === undefined) {
+        this.#partitions.set(partition, this.#openPartition(partition))
+        continue
+      }
+      telemetry.partitionWorking(partition, false)
+      void ending.then(() => {
+        if (this.#assigned !== assigned) return
+        this.#partitions.set(partition, this.#openPartition(partition))
+      })
+    }
     // This holds without partitions too: a spare is ready to take over.
     this.#hasJoined = true
     telemetry.rebalanced(partitions.length)
@@ -162,24 +185,42 @@ export class ConsumerGroup implements Closable {
   }
 
   async #revoke(): Promise<void> {
-    await this.#end()
+    await this.#stopAll()
     this.#options.telemetry.revoked()
   }
 
-  /** Ends all partitions. */
-  async #end(): Promise<void> {
-    const { telemetry } = this.#options
-    const ended = [...this.#partitions]
-    this.#partitions.clear()
-    await Promise.all(ended.map(([, processor]) => processor.stop()))
-    for (const [partition] of ended) {
-      for (const topic of Object.values(this.#topics))
-        this.#client?.reader.release(topic, partition)
-      this.#heldBack.forget(partition)
-      telemetry.partitionReleased(partition)
-      telemetry.stateUnknown(partition)
-      telemetry.blocksUnknown(partition)
+  /** Stops all partitions. A slow one is not waited for: its commits are refused once the group has another generation. */
+  async #stopAll(): Promise<void> {
+    this.#assigned = new Set()
+    for (const [partition, processor] of this.#partitions) {
+      this.#ending.set(partition, this.#stop(partition, processor))
     }
+    this.#partitions.clear()
+    const isInTime = await Promise.race([
+      Promise.all(this.#ending.values()).then(() => true),
+      sleepMs(HANDOVER_MS_MAX, false, { ref: false }),
+    ])
+    if (isInTime) return
+    const partitions = [...this.#ending.keys()]
+    this.#options.log.warn(
+      { partitions, limitMs: HANDOVER_MS_MAX },
+      'Partitions have not finished their batch in time; the hand-over goes on without them.',
+    )
+  }
+
+  async #stop(partition: number, processor: PartitionProcessor): Promise<void> {
+    const { telemetry } = this.#options
+    try {
+      await processor.stop()
+    } catch (error) {
+      this.#fail(error instanceof Error ? error : new Error(String(error)))
+    }
+    for (const topic of Object.values(this.#topics)) this.#client?.reader.release(topic, partition)
+    this.#heldBack.forget(partition)
+    telemetry.partitionReleased(partition)
+    telemetry.stateUnknown(partition)
+    telemetry.blocksUnknown(partition)
+    this.#ending.delete(partition)
   }
 
   #openPartition(partition: number): PartitionProcessor {

@@ -134,7 +134,7 @@ export class GroupMember implements Group {
       })
       this.#rebalance = end
       void this.#beat(end)
-      await onAssigned(partitions)
+      onAssigned(partitions)
       onFirst()
       await ended
       const revoked = await Promise.race([
