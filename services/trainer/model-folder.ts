@@ -1,5 +1,5 @@
 // Writes a model folder: the files of a net as TensorFlow.js reads them, JSON, SHA256SUMS, and the folder itself,
-// whole or not at all.
+// completely or not at all.
 
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'

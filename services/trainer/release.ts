@@ -54,7 +54,7 @@ export interface Release {
   readonly test: ScoredPeriod
 }
 
-/** An SPDX identifier, or null where no licence has been stated. */
+/** An SPDX identifier, or null when no licence has been stated. */
 export type Licence = string | null
 
 export interface ReleaseTerms {
@@ -74,7 +74,7 @@ export const OPEN_TERMS: ReleaseTerms = Object.freeze({
   documents: 'CC-BY-4.0',
 })
 
-/** Terms for models of recorded data: our code is open, everything else is up to the owner of the data. */
+/** Terms for models of recorded data: our code is open, everything else is decided by the owner of the data. */
 export const OWNED_TERMS: ReleaseTerms = Object.freeze({
   shipsRows: false,
   code: 'Apache-2.0',

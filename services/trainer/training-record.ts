@@ -88,7 +88,7 @@ const PATH_DIGITS = 2
 
 type Spot = readonly [epoch: number, value: number]
 
-/** Two plots side by side, one line per net; a dot annotations the chosen epoch. */
+/** Two plots side by side, one line per net; a dot marks the chosen epoch. */
 export function trainingCurves(curves: readonly LearningCurve[]): string {
   const plots = [
     plot(LEFTS[0], 'loss on training rows', curves, ({ loss }) => loss),

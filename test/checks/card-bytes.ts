@@ -23,7 +23,7 @@ import { openReplay } from '../../services/producer/index.ts'
 /** The newest ones. */
 const PAGES_WEIGHT_MAX = 10_000
 
-/** Pages of messages, as a partition's. */
+/** Pages of messages, as in a partition. */
 class KeptPages extends MessagePages {
   readonly #lengths = new Map<number, number>()
 

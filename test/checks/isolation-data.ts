@@ -28,7 +28,7 @@ const WEEKS = PUBLISHED_WEEKS.validation
 const FROM_MS = Math.min(...WEEKS.map(dayStartMs))
 const END_MS = Math.max(...WEEKS.map(assessedEndMs))
 
-/** Columns that a forest may see: all features, or the amount and how the card itself behaves. */
+/** Columns that a forest may see: all features, or the amount and the card's own behaviour. */
 export const FEATURE_SETS = {
   'all features': FEATURES.map((_, feature) => feature),
   "card's own": FEATURES.flatMap(({ name, entity }, feature) =>
@@ -67,7 +67,7 @@ export async function readDataset(
   return collectDataset(unhidden(), { rates: DEFAULT_RATES, keepFromMs: FROM_MS, onProgress })
 }
 
-/** The same rows with the truth that was hidden: for who is assessed, never for training. */
+/** The same rows with the hidden truth: for assessment, never for training. */
 export function withAllLabels(dataset: Dataset, kinds: Kinds): Dataset {
   return { ...dataset, truth: Uint8Array.from(dataset.ids, (id) => (kinds.has(id) ? 1 : 0)) }
 }
@@ -77,7 +77,7 @@ export interface StudyWeek extends ProtocolWeek {
   readonly truth: Uint8Array
   readonly cards: readonly number[]
   readonly ids: readonly string[]
-  /** By row, of frauds only. */
+  /** By row, for frauds only. */
   readonly kinds: readonly (string | undefined)[]
 }
 
@@ -102,7 +102,10 @@ export interface WeekTables {
   readonly assessed: Table
 }
 
-/** The features of a set over both parts of a week. An absent value is the training rows' median: it says nothing. */
+/**
+ * The features of a set over both parts of a week. An absent value becomes the training rows' median, so it carries no
+ * information.
+ */
 export function weekTables(
   { rows }: Pick<Dataset, 'rows'>,
   { train, assessed }: ProtocolWeek,

@@ -14,7 +14,7 @@ import { type ProtocolWeek, PROTOCOLS } from '../../services/trainer/protocol/pr
 import { CASCADE_SHAPE, NET_TRAINING } from '../../services/trainer/net/train-cascade.ts'
 import { trainNet } from '../../services/trainer/net/train-net.ts'
 
-/** One more number for each row that is trained on, and for each that is assessed. */
+/** One additional number per training row and per assessed row. */
 export interface MoreScores {
   readonly train: Float64Array
   readonly assessed: Float64Array
@@ -66,7 +66,7 @@ export async function draftScores(
   }
 }
 
-/** The score becomes inputs in the way of every feature: centred, with learnt steps and ramps. */
+/** The score becomes inputs like every feature: centred, with learnt steps and ramps. */
 function scalingOf(
   scores: Float64Array,
   { truth }: Pick<Dataset, 'truth'>,

@@ -1,4 +1,5 @@
-// The parts of the isolation study. Each prints a table in Markdown, the lines of a scorer as soon as they are known.
+// The parts of the isolation study. Each prints a table in Markdown, with the lines of a scorer as soon as they are
+// known.
 
 import type { OpenBackend } from '../../services/platform/tensorflow/load-tensorflow.ts'
 import type { Dataset } from '../../services/trainer/dataset/dataset.ts'
@@ -35,7 +36,7 @@ const EDGE = 1e-9
 
 export type Print = (line: string) => void
 
-/** Frauds that a forest finds by itself, on each set of features. */
+/** Frauds that a forest finds alone, on each set of features. */
 export function forestAlone(dataset: Dataset, weeks: readonly StudyWeek[], print: Print): void {
   print(headLine(['features', 'training week', ...FIGURES]))
   for (const set of SETS) {
@@ -101,7 +102,7 @@ export async function oneMoreInput(
   secondStage(dataset, weeks, plain, print)
 }
 
-/** `dataset` hides the labels of one kind; who finds that kind then? */
+/** `dataset` hides the labels of one kind; the table shows which scorer finds that kind then. */
 export async function neverLabelled(
   backend: OpenBackend,
   dataset: Dataset,
@@ -128,7 +129,7 @@ export async function neverLabelled(
   )
 }
 
-/** Rows that are alerted when `share` of the alerts are the forest's highest that the model's have not. */
+/** Alerted rows when `share` of the alerts are the forest's highest that the model does not alert. */
 export function sharedAlerts(
   model: Float64Array,
   forest: Float64Array,
@@ -161,7 +162,7 @@ async function weekByWeek(
   return scores
 }
 
-/** A line for each week and one for all: means of the first two figures, sums of what was found. */
+/** One line per week and one for all: means of the first two figures, sums of the counts. */
 function printWeeks(
   name: string,
   weeks: readonly StudyWeek[],
@@ -173,7 +174,7 @@ function printWeeks(
 }
 
 interface WeekAlerts {
-  /** Null where rows have no order but that of being alerted. */
+  /** Null when rows have no order besides being alerted. */
   readonly scores: Float64Array | null
   readonly alerts: readonly number[]
 }

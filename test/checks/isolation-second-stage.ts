@@ -1,7 +1,7 @@
 // A logistic regression over few columns, by Newton's method: the second stage of the isolation study.
 
 const STEPS = 50
-/** Keeps the weights finite where a column tells nothing. */
+/** Keeps the weights finite when a column carries no information. */
 const RIDGE = 1e-6
 
 /** Values of one row's columns. */
@@ -45,7 +45,7 @@ function inputAt(inputs: Inputs, at: number): number {
   return at === 0 ? 1 : (inputs[at - 1] ?? 0)
 }
 
-/** Gauss's elimination; the curve is positive definite, so no line need change places. */
+/** Gaussian elimination; the matrix is positive definite, so no rows need to be swapped. */
 function solve(curve: readonly (readonly number[])[], gradient: readonly number[]): number[] {
   const lines = curve.map((line, at) => [...line, gradient[at] ?? 0])
   for (const [at, pivot] of lines.entries()) {

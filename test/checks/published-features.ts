@@ -43,7 +43,7 @@ class Timeline {
     this.frauds.push((this.frauds.at(-1) ?? 0) + (isFraud ? 1 : 0))
   }
 
-  /** How many are at or before this time. */
+  /** Number of entries at or before this time. */
   upTo(timeS: number): number {
     let low = 0
     let high = this.timesS.length

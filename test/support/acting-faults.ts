@@ -1,5 +1,5 @@
 // Faults of the services that act on alerts of an observed system: a stopped enforcer, receipts that cannot count, and
-// then no watch, queue, forwarder or lake writer.
+// then no receipts service, queue, forwarder or lake writer.
 
 import type { TestContext } from 'node:test'
 import { openSender } from './acting.ts'
@@ -16,15 +16,15 @@ export interface Acting {
   readonly forwarder: CliProcess
 }
 
-/** Starts all of it; the forwarder sends to this address. */
+/** Starts all of them; the forwarder sends to this address. */
 export async function startActing(system: ObservedSystem, url: string): Promise<Acting> {
   const [enforcer, others] = await Promise.all([system.startEnforcer(), startOthers(system, url)])
   return { enforcer, ...others }
 }
 
 /**
- * Ends each and starts it again, and waits for the alerts of all of that to fire and to clear. Queue and lake are not
- * there afterwards: they cost processor time that the faults that follow need not wait for.
+ * Ends each and starts it again, and waits for the resulting alerts to fire and to clear. Queue and lake writer are not
+ * restarted: they cost processor time, which the next faults need.
  */
 export async function breakActing(
   t: TestContext,

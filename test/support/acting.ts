@@ -1,5 +1,5 @@
-// Shared by the tests of enforcer, receipts, queue and labels: alerts that are produced as a scorer would, the services
-// in this process, and readings of their topics and metrics.
+// Shared by the tests of enforcer, receipts, queue and labels: alerts as a scorer would publish them, the services in
+// this process, and readers of their topics and metrics.
 
 import type { TestContext } from 'node:test'
 import {
@@ -31,7 +31,7 @@ import { PARTITION_COUNT, type TestStream } from './streams.ts'
 export const TOKEN = 'token-of-the-tests-0123456789'
 const HOUR_MS = 3_600_000
 
-/** A block of a card that begins now and lasts an hour. Numbers tell alerts apart. */
+/** A block of a card that begins now and lasts an hour. The number distinguishes alerts. */
 export function blockOf(card: string, number: number, more: Partial<Alert> = {}): Alert {
   const nowMs = Date.now()
   return {
@@ -98,7 +98,7 @@ interface Codec<Value> {
   decode(bytes: Uint8Array | null): { readonly ok: boolean; readonly value?: Value }
 }
 
-/** Reads a topic from its beginning into a list of what can be decoded. */
+/** Reads a topic from its beginning into a list of decoded values. */
 function readingInto<Value>(
   values: Value[],
   { brokers, prefix, streamId }: TestStream,
@@ -121,8 +121,8 @@ function readingInto<Value>(
 }
 
 /**
- * All committed messages of a topic, decoded, once there are so many; those that cannot be read are left out. A commit is
- * answered before its end is written to every partition, so one reading right after it may come too early.
+ * All committed messages of a topic, decoded, once there are this many; unreadable ones are left out. A commit is
+ * answered before its marker is written to every partition, so a single read right after it may be too early.
  */
 export async function readTopic<Value>(
   stream: TestStream,
@@ -138,7 +138,7 @@ export async function readTopic<Value>(
   return readAtLeast(countMin, `messages of ${topic} are committed`, read)
 }
 
-/** Committed messages of a topic as they come, decoded; ends with the test. */
+/** Committed messages of a topic as they arrive, decoded; ends with the test. */
 export async function followTopic<Value>(
   t: TestContext,
   stream: TestStream,
@@ -163,7 +163,7 @@ export async function followTopic<Value>(
 export interface Running {
   readonly url: string
   readonly metricsPort: number
-  /** Ends it; throws what it ended with. */
+  /** Ends the service; rethrows its error. */
   stop(): Promise<void>
 }
 

@@ -6,12 +6,12 @@ import { writeCardAddition } from '../../services/core/features/state/card-codec
 import { writeEntityAddition } from '../../services/core/features/state/entity-codec.ts'
 import type { EntityPart } from '../../services/core/features/state/entity-part.ts'
 
-/** Null when the whole has to be written. */
+/** Null when the whole value must be written. */
 export function encodeCardAddition(card: CardHistory, writer: ByteWriter, day = 0): Buffer | null {
   return taken(writeCardAddition(card, writer, day), writer)
 }
 
-/** Null when the whole has to be written. */
+/** Null when the whole value must be written. */
 export function encodeEntityAddition(part: EntityPart, writer: ByteWriter): Buffer | null {
   return taken(writeEntityAddition(part, writer, 0), writer)
 }

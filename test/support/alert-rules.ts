@@ -12,7 +12,7 @@ export const RULE_FILES: readonly string[] = ymlFiles('rules')
 /** Full paths of the promtool tests. */
 export const RULE_TEST_FILES: readonly string[] = ymlFiles('tests')
 
-/** Alerts that `alerts-of-state.test.ts` makes, on a Redis that no other test uses. */
+/** Alerts that `alerts-of-state.test.ts` causes, on a Redis that no other test uses. */
 export const MADE_ON_OWN_REDIS: readonly string[] = [
   'SluiceAlertRateCollapsed',
   'SluiceEventLoopDelay',
@@ -20,7 +20,7 @@ export const MADE_ON_OWN_REDIS: readonly string[] = [
   'SluiceRedisMemoryNearLimit',
 ]
 
-/** Alerts that no test makes on running services, with the reason. Their rules are tested by promtool. */
+/** Alerts that no test causes on running services, with the reason. Their rules are tested by promtool. */
 export const ONLY_BY_PROMTOOL: Readonly<Record<string, string>> = {
   SluiceLatencyBudgetBurningSlowly: 'looks back over days; even divided it takes minutes to clear',
   SluiceNotScored: 'a model without valid scores is refused when it is loaded',

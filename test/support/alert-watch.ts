@@ -4,17 +4,17 @@ import { ok } from 'node:assert/strict'
 import type { ObservedSystem } from './observed-system.ts'
 import { eventually } from './poll.ts'
 
-/** An alert waits for its times; a busy machine takes longer still. */
+/** An alert fires after its pending time, and later on a busy machine. */
 const WAIT_MS_MAX = 180_000
-/** Rules are evaluated every second; asking much more often only takes time from what is observed. */
+/** Rules are evaluated every second; polling more often only takes time from the observed system. */
 const POLL_MS = 200
 
 export interface AlertWatch {
   /** Names of the alerts that have fired so far. */
   readonly made: ReadonlySet<string>
-  /** Waits until the alerts fire, and checks that what a person reads is readable. */
+  /** Waits until the alerts fire, and checks that their texts are readable. */
   readonly fires: (...names: readonly string[]) => Promise<void>
-  /** Waits until alerts that have fired do so no more. */
+  /** Waits until the alerts have cleared. */
   readonly clears: (...names: readonly string[]) => Promise<void>
 }
 

@@ -1,5 +1,5 @@
-// An aligned replay without Kafka and Redis: a stream with watermarks dealt out to partitions, which then progress in
-// any order that the alignment allows, in batches, with crashes.
+// An aligned replay without Kafka and Redis: a stream with watermarks, dealt to partitions, which then progress in any
+// order that the alignment allows, in batches, with crashes.
 
 import { AlignedBatch } from '../../services/core/stream/alignment.ts'
 import type { PartitionProgress } from '../../services/core/stream/partition-progress.ts'
@@ -20,7 +20,7 @@ import { StoredPartition, StoredPartitions, type Guards } from './stored-partiti
 /** Longest interval of event time between two watermarks, well below the delay of entity windows. */
 const INTERVAL_MS_MAX = HOUR_MS - 1
 
-/** The place of one message: a partition, and which of its entries or labels. */
+/** The position of one message: a partition, and the index among its entries or labels. */
 interface Sent {
   readonly partition: number
   readonly kind: 'entry' | 'label'
@@ -38,7 +38,7 @@ export interface Turn {
   readonly partition: number
   readonly labels: number
   readonly entries: number
-  /** Whether the partition looks again how far the others are before it decides what it may take. */
+  /** True when the partition reads the progress of the others before it decides what to take. */
   readonly looks: boolean
   readonly crashes: boolean
 }
@@ -60,7 +60,7 @@ export type SentItem =
       readonly timeMs: number
     }
 
-/** Adds a watermark about every `stretchItems` items. What comes late comes after its watermark. */
+/** Adds a watermark about every `stretchItems` items. A late item comes after its watermark. */
 export function withStretches(
   items: readonly StreamItem[],
   stretchItems: number,
@@ -80,7 +80,7 @@ export function withStretches(
   for (const item of items) {
     const timeMs = item.kind === 'label' ? -Infinity : item.transaction.eventTimeMs
     const isFull = interval.length >= stretchItems || timeMs - firstMs > INTERVAL_MS_MAX
-    // A first watermark before everything: without one, the partitions would wait for each other's from the start.
+    // The stream starts with a watermark, since the partitions would otherwise wait for each other.
     if (timeMs > newestMs && (newestMs === -Infinity || isFull)) end(timeMs - 1)
     interval.push(item)
     newestMs = Math.max(newestMs, timeMs)
@@ -90,7 +90,7 @@ export function withStretches(
   return sent
 }
 
-/** Puts what is sent into the logs of the partitions. */
+/** Appends sent items to the logs of the partitions. */
 export function dealOut(
   items: Iterable<SentItem>,
   partitionCount: number,
@@ -130,7 +130,7 @@ function labelEntryOf(item: SentItem, offset: number): LabelEntry {
   return { kind: 'label', offset, label: item.label }
 }
 
-/** Rows by partition and offset, of every message folded in the order in which it was sent. */
+/** Rows by partition and offset, with every message applied in the order in which it was sent. */
 export function foldInOrder({ logs, sent }: AlignedStream): ReadonlyMap<string, FoldedRow> {
   const states: PlainState[] = []
   while (states.length < logs.length) states.push(new PlainState(states))
@@ -149,8 +149,8 @@ export function foldInOrder({ logs, sent }: AlignedStream): ReadonlyMap<string, 
 }
 
 /**
- * Rows by partition and offset, of partitions that take their turns as planned and otherwise in order. Null when they are
- * stuck: none may continue, and not all are done. A row that is folded again after a crash replaces the first.
+ * Rows by partition and offset, of partitions that take their turns as planned and otherwise in order. Null when they
+ * are stuck: none may continue, and not all are done. A row that is computed again after a crash replaces the first.
  */
 export function foldAligned(
   { logs }: AlignedStream,

@@ -1,5 +1,5 @@
 // The auditor compares sent with published messages, and two streams with each other. It knows the promises and the
-// record formats, and nothing of how the scorer keeps them. It counts only messages that a client of its own has read.
+// record formats, and nothing of the scorer's implementation. It counts only messages read by its own client.
 
 import { batchHashOf } from '../../services/core/audit/batch-hash.ts'
 import { alertIdOf } from '../../services/core/decision/decide.ts'
@@ -15,8 +15,8 @@ export interface Fault {
 }
 
 /**
- * Every way in which the outputs break P1 or P2, or the hash chain, and in which the services' reader has seen others
- * than are there; empty when all is well.
+ * Every violation of P1, P2 or the hash chain in the outputs, and every difference to the messages that the services'
+ * reader has seen; empty when there is none.
  */
 export async function audit(stream: TestStream, seen: Outputs): Promise<readonly Fault[]> {
   const { prefix, brokers } = stream
@@ -80,7 +80,7 @@ function answerFaults(stream: TestStream, outputs: Outputs, partition: number): 
   return faults
 }
 
-/** P1 of labels: each is taken in by a block, once and in order; one that cannot be read has one dead letter. */
+/** P1 of labels: a decision batch covers each one, once and in order; an unreadable one has one dead letter. */
 function labelFaults(
   stream: TestStream,
   outputs: Outputs,
@@ -153,7 +153,7 @@ function readerFaults(read: Outputs, seen: Outputs): Fault[] {
     }))
 }
 
-/** Blocks of a partition follow one another without gap, each with the hash of the one before. */
+/** Decision batches of a partition are contiguous, and each has the hash of the previous one. */
 function chainFaults(blocks: readonly SeenBatch[], sent: readonly Sent[]): Fault[] {
   const faults: Fault[] = []
   let previousHash = ''
@@ -176,7 +176,7 @@ function chainFaults(blocks: readonly SeenBatch[], sent: readonly Sent[]): Fault
   return faults
 }
 
-/** One alert for each decision to flag or block that is no duplicate, and no other. */
+/** One alert for each decision to flag or block that is not a duplicate, and no other. */
 function alertFaults({ prefix, streamId }: TestStream, outputs: Outputs): Fault[] {
   const topic = topicName(prefix, 'transactions')
   const expected = new Set<string>()
@@ -199,7 +199,7 @@ function alertFaults({ prefix, streamId }: TestStream, outputs: Outputs): Fault[
   return faults
 }
 
-/** Later words on an alert count up, each once and each after the one that it supersedes. */
+/** Revisions of an alert count up, each once, and each supersedes the previous one. */
 function revisionFaults(alerts: readonly Alert[]): Fault[] {
   const faults: Fault[] = []
   const last = new Map<string, Alert>()
@@ -217,7 +217,7 @@ function revisionFaults(alerts: readonly Alert[]): Fault[] {
   return faults
 }
 
-/** Each decision with all that P3 covers, as text, by its place in the log: `partition/offset`. */
+/** Each decision with everything that P3 covers, as text, by its position in the log: `partition/offset`. */
 export function decisionsByPlace(outputs: Outputs): ReadonlyMap<string, string> {
   const byPlace = new Map<string, string>()
   for (const { block, partition } of outputs.blocks) {
@@ -229,7 +229,9 @@ export function decisionsByPlace(outputs: Outputs): ReadonlyMap<string, string> 
   return byPlace
 }
 
-/** Each revision of an alert with all that P3 covers, as text. Its id and source name the stream, so they differ. */
+/**
+ * Each revision of an alert with everything that P3 covers, as text. Its id and source name the stream, so they differ.
+ */
 export function alertsByPlace(outputs: Outputs): ReadonlyMap<string, string> {
   return new Map(
     outputs.alerts.map((alert) => {
@@ -245,7 +247,7 @@ export function alertsByPlace(outputs: Outputs): ReadonlyMap<string, string> {
   )
 }
 
-/** Places at which two streams differ, with both texts; empty when they are equal. */
+/** Positions at which two streams differ, with both texts; empty when they are equal. */
 export function differences(
   expected: ReadonlyMap<string, string>,
   actual: ReadonlyMap<string, string>,
@@ -272,7 +274,7 @@ function blockFieldsOf(block: DecisionBatch): Partial<DecisionBatch> {
   }
 }
 
-/** Bit for bit: two NaN or -0 and 0 must not pass for one another. */
+/** Bit for bit: NaNs with different bits are different, and so are -0 and 0. */
 function rowOf(block: DecisionBatch, index: number): string {
   const rowBytes = block.featureCount * 8
   const row = block.features.subarray(index * rowBytes, (index + 1) * rowBytes)

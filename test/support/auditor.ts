@@ -1,5 +1,5 @@
-// The auditor's own reader of Kafka: librdkafka by way of Python, in an environment below .sluice. It does not share
-// the read errors of the services.
+// The auditor's own reader of Kafka: librdkafka through Python, in an environment below .sluice. It does not share the
+// read errors of the services.
 
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -31,13 +31,13 @@ export interface InstallAuditorOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** A folder for each list of packages, so that a changed list is installed anew. */
+/** One folder per list of packages, so that a changed list is installed again. */
 function folderOf(): string {
   const digest = createHash('sha256').update(readFileSync(REQUIREMENTS)).digest('hex')
   return join(ROOT, '.sluice', `auditor-${digest.slice(0, 12)}`)
 }
 
-/** Installs the reader unless it is there. @throws SluiceError SLUICE_PREREQUISITE_MISSING */
+/** Installs the reader if it is missing. @throws SluiceError SLUICE_PREREQUISITE_MISSING */
 export async function installAuditor({ onProgress, signal }: InstallAuditorOptions): Promise<void> {
   const folder = folderOf()
   const installed = join(folder, 'installed')
@@ -66,7 +66,7 @@ export async function installAuditor({ onProgress, signal }: InstallAuditorOptio
   })
 }
 
-/** Every committed message of the topics from their beginning to their end, by partition in the order of offsets. */
+/** Every committed message of the topics from their beginning to their end, by partition in offset order. */
 export async function readCommitted(
   brokers: readonly string[],
   topics: readonly string[],

@@ -1,4 +1,4 @@
-// One partition's log folded one by one without storage, and in batches through stored values with crashes.
+// One partition's log applied one by one without storage, and in batches through stored values with crashes.
 
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
@@ -14,13 +14,13 @@ import {
 import type { Guards } from './stored-partitions.ts'
 import { StoredPartition, StoredPartitions } from './stored-partitions.ts'
 
-/** How a batch goes. */
+/** Options of one batch. */
 export interface Step {
   readonly entries: number
   /** Labels taken beyond those that must be known. */
   readonly labelsAhead: number
   readonly end: 'commit' | 'crash' | 'none'
-  /** Values are read from the store, and not taken as they are from the batch before. */
+  /** True when values are read from the store instead of reused from the previous batch. */
   readonly evicts: boolean
 }
 
@@ -34,7 +34,7 @@ export const frontiers: fc.Arbitrary<readonly Step[]> = fc.array(
   { minLength: 1, maxLength: 40 },
 )
 
-/** Per entry: how many labels must come before it, so that it sees all that are known by its time. */
+/** Per entry: the number of labels that must come before it, so that it sees all that are known by its time. */
 function labelsNeeded({ entries, labels }: PartitionLog): readonly number[] {
   let newestMs = -1
   return entries.map((entry) => {
@@ -47,7 +47,7 @@ function labelsNeeded({ entries, labels }: PartitionLog): readonly number[] {
   })
 }
 
-/** Nothing is expected: each transaction is looked up when it comes. */
+/** Without expectations: each transaction is looked up when it arrives. */
 export function rowsOneByOne(log: PartitionLog, state = new PlainState()): readonly FoldedRow[] {
   const fold = openFold(PARTITION_START)
   const needed = labelsNeeded(log)
@@ -61,7 +61,7 @@ export function rowsOneByOne(log: PartitionLog, state = new PlainState()): reado
   return rows
 }
 
-/** By offset. Asserts that a transaction which is folded again after a crash gets the same row. */
+/** By offset. Asserts that a transaction that is computed again after a crash gets the same row. */
 export function rowsInBatches(
   log: PartitionLog,
   plan: readonly Step[],
@@ -74,7 +74,7 @@ export function rowsInBatches(
   for (let turn = 0; !partition.isAtEnd; turn += 1) {
     const frontier = plan[turn % plan.length]
     assert.ok(frontier !== undefined)
-    // Past the plan's first rounds everything is taken, so that the loop ends.
+    // Beyond the plan's first rounds everything is taken, so that the loop ends.
     const isOver = turn >= 4 * plan.length
     const size = isOver ? 50 : frontier.entries
     const entryCount = Math.min(partition.at.entryCount + size, log.entries.length)

@@ -1,5 +1,5 @@
-// Card numbers for tests, made by the definition of the check digit, and an oracle that finds them in output.
-// Neither knows how they are masked.
+// Card numbers for tests, built by the definition of the check digit, and an oracle that finds them in output. Neither
+// knows how they are masked.
 
 import fc from 'fast-check'
 
@@ -61,7 +61,7 @@ export const groupings: fc.Arbitrary<(number: string) => string> = fc
     return groups.join(separator)
   })
 
-/** Whether the number can be read in the text: its digits in order, with at most a few other characters between. */
+/** True when the text shows the number: its digits in order, with at most a few other characters between. */
 export function showsNumber(text: string, number: string): boolean {
   const digits = Array.from(text)
     .map((character) => (/[0-9]/.test(character) ? character : ' '))

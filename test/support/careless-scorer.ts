@@ -19,7 +19,7 @@ export type Guard =
 
 type OpenLog = ScorerAdapters['openLog']
 
-/** A client of the log that does some things in another way. */
+/** A client of the log with some methods replaced. */
 function changed(client: LogClient, changes: Partial<LogClient>): LogClient {
   return {
     reader: client.reader,
@@ -32,7 +32,7 @@ function changed(client: LogClient, changes: Partial<LogClient>): LogClient {
   }
 }
 
-/** Finds no decision batch, which would show that the offsets are wrong; leases are read as ever. */
+/** Finds no decision batch, which would show that the offsets are wrong; leases are read as usual. */
 function withoutLastBatch(client: LogClient): LogClient['readLast'] {
   return (topic, partition) =>
     topic.endsWith('decisions') ? Promise.resolve(null) : client.readLast(topic, partition)
@@ -46,7 +46,7 @@ function withWriter(change: (writer: LogWriter, producer: Producer) => LogWriter
     await producer.connect()
     return changed(client, {
       openWriter: async (partition) => change(await client.openWriter(partition), producer),
-      // What went out without its offsets is not found.
+      // Output that was published without its offsets is not found.
       readLast: withoutLastBatch(client),
       close: async () => {
         await producer.disconnect()
@@ -57,8 +57,8 @@ function withWriter(change: (writer: LogWriter, producer: Producer) => LogWriter
 }
 
 /**
- * Output goes out by an ordinary producer before the transaction, which holds the input offsets alone: one topic after the
- * other, as nothing makes them one write any more.
+ * An ordinary producer publishes the output before the transaction, which holds only the input offsets. The topics are
+ * written one after the other, since nothing makes them one write any more.
  */
 function untransacted(writer: LogWriter, producer: Producer): LogWriter {
   return {
@@ -85,7 +85,7 @@ function withoutLetters(writer: LogWriter): LogWriter {
   }
 }
 
-/** Partitions whose queue is full are fetched on. */
+/** Partitions whose queue is full are still fetched. */
 const withoutQueueLimit: OpenLog = async (kind, options) => {
   const client = await SCORER_ADAPTERS.openLog(kind, options)
   const { reader } = client
@@ -99,7 +99,10 @@ const withoutQueueLimit: OpenLog = async (kind, options) => {
   })
 }
 
-/** A process takes what it read first of a partition for what is committed, also when it is assigned partitions again. */
+/**
+ * A process takes the first committed position that it read of a partition as current, even when the partition is
+ * assigned to it again.
+ */
 const withoutReadBack: OpenLog = async (kind, options) => {
   const client = await SCORER_ADAPTERS.openLog(kind, options)
   const { group } = client
@@ -120,7 +123,7 @@ const withoutReadBack: OpenLog = async (kind, options) => {
   })
 }
 
-/** fenced-write.lua with neither the epoch nor what is stored looked at. */
+/** fenced-write.lua without the checks of the epoch and of the stored progress. */
 const UNGUARDED_WRITE = `
 local call, sub, unpack = redis.call, string.sub, struct.unpack
 local ttl, bytes, lengths = ARGV[2], ARGV[6], ARGV[7]
@@ -147,7 +150,7 @@ return 1
 
 type WriteArguments = Parameters<PartitionRedis['fencedWrite']>
 
-/** Every write goes through, and `noteWrite` learns of it. */
+/** Every write is accepted and reported to `noteWrite`. */
 function withUnguardedWrite(
   redis: PartitionRedis,
   noteWrite: (progressKey: string, progress: string) => void,
@@ -162,7 +165,7 @@ function withUnguardedWrite(
   return redis
 }
 
-/** Epochs that this process has claimed, by their keys. */
+/** Epochs claimed by this process, by key. */
 function claimedEpochs(redis: PartitionRedis): ReadonlyMap<string, string> {
   const claimed = new Map<string, string>()
   const claimPartition = redis.claimPartition.bind(redis)
@@ -174,7 +177,7 @@ function claimedEpochs(redis: PartitionRedis): ReadonlyMap<string, string> {
   return claimed
 }
 
-/** Changes what a session reads: epoch and progress are the first two values, and the keys of others pass. */
+/** Changes the values that a session reads: epoch and progress are the first two, and other keys are passed through. */
 function changeReads(
   redis: PartitionRedis,
   change: (keys: readonly string[], values: (Buffer | null)[]) => void,

@@ -1,14 +1,13 @@
-// A resource that two test files must not use at once, such as a port or a Redis database, is claimed first.
-//
-// A claim is a port that somebody listens on: the system gives it to one process, and takes it back however that
-// process ends. So no claim outlives its holder, and none has to be renewed.
+// Claims a resource that two test files must not use at once, such as a port or a Redis database. A claim is a port
+// with a listener: the system gives it to one process, and takes it back however that process ends. So no claim
+// outlives its holder, and none has to be renewed.
 
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { isPortFree } from '../../tools/servers/ports.ts'
 
 const HOST = '127.0.0.1'
-/** Below the ports that the system gives to outgoing connections. */
+/** Below the ports that the system uses for outgoing connections. */
 const FIRST_PORT = 19_600
 /** The first port of each range is the claim on the others. */
 const PORTS_PER_BLOCK = 16
@@ -23,7 +22,7 @@ export interface ClaimedPorts extends Claim {
   readonly ports: readonly number[]
 }
 
-/** Ports next to each other, at most fifteen, that no other test gets before the release. @throws Error when all are taken. */
+/** Up to fifteen adjacent ports, which no other test gets before the release. @throws Error when all are taken. */
 export async function claimPorts(count: number): Promise<ClaimedPorts> {
   if (count >= PORTS_PER_BLOCK) throw new Error(`${count} ports are more than a claim holds.`)
   for (let block = 0; block < BLOCKS; block += 1) {

@@ -17,7 +17,10 @@ export interface CliProcess {
   end(name: NodeJS.Signals): Promise<number | null>
 }
 
-/** Starts the command, or an entry of the tests that logs as a command does where its metrics are. Resolves once it serves metrics. It is killed when the test ends. */
+/**
+ * Starts the command, or an entry of the tests that logs its metrics address as a command does. Resolves once it serves
+ * metrics. It is killed when the test ends.
+ */
 export async function startCli(
   t: TestContext,
   args: readonly string[],
@@ -45,7 +48,7 @@ export async function startCli(
     }, START_MS_MAX)
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       log = (log + text).slice(-LOG_CHARACTERS_MAX)
-      // With what follows the port: a chunk may end in the middle of it.
+      // Includes the text after the port, since a chunk may end in the middle of the port.
       const [, port] = /^.*metrics: http:\/\/[^:]+:(\d+)\/metrics/m.exec(log) ?? []
       if (port === undefined) return
       clearTimeout(limit)

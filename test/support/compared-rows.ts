@@ -1,4 +1,4 @@
-// Folds a stream as a partition does and as the oracle does, and compares every transaction.
+// Applies a stream as a partition does and as the oracle does, and compares every transaction.
 
 import assert from 'node:assert/strict'
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
@@ -11,7 +11,7 @@ import { NaiveFeatures, type NaiveReading, type NaiveValue } from './naive-featu
 
 /** Sums in another order, and another formula for a distance: the last digits may differ. */
 const TOLERANCE = 1e-9
-/** Near one place the cosine of an angle says little about it. */
+/** Near a single place the cosine of an angle is imprecise. */
 const DISTANCE_TOLERANCE = 1e-6
 /** Relative; the sketch's standard error is 18 %. */
 const ESTIMATE_TOLERANCE = 0.9

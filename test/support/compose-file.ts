@@ -1,5 +1,5 @@
-// docker-compose.yml as Compose reads it: merge keys resolved, variables put in (their defaults where the environment
-// given has none).
+// docker-compose.yml as Compose reads it: merge keys resolved, variables substituted (by their defaults when the given
+// environment lacks them).
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -49,19 +49,21 @@ export interface ComposeFile {
 
 const COMPOSE_FILE = join(import.meta.dirname, '../../docker-compose.yml')
 
-/** The file as text, variables and all. */
+/** The text of the file, before substitution. */
 export function composeText(): string {
   return readFileSync(COMPOSE_FILE, 'utf8')
 }
 
-/** The file as Compose sees it in an environment. */
+/** The file as Compose reads it in an environment. */
 export function readCompose(env: Readonly<Record<string, string>> = {}): ComposeFile {
-  // Its services repeat parts by alias more often than a file of strangers may.
+  // Its services repeat parts by alias more often than the default limit for untrusted files allows.
   const file: unknown = parse(composeText(), { merge: true, maxAliasCount: -1 })
   return withValues(file, env) as ComposeFile
 }
 
-/** Puts variables into every text. @throws Error for one without a default, which would warn and be empty. */
+/**
+ * Substitutes variables in every text. @throws Error for one without a default, which would be empty with a warning.
+ */
 function withValues(value: unknown, env: Readonly<Record<string, string>>): unknown {
   if (typeof value === 'string') {
     const text = value.replace(

@@ -49,7 +49,7 @@ export async function startContainerStack(
     if (failed !== undefined) throw failed.reason
     const redisPort = started[1]?.getFirstMappedPort() ?? 0
     const stack = { brokers: [`${host}:${port}`], redisUrl: `redis://${host}:${redisPort}`, stop }
-    // The log reports readiness before this; a client confirms it.
+    // The log reports readiness earlier; a client confirms it.
     if (!(await pollUntil(() => kafkaAnswers(stack.brokers), ANSWER))) {
       throw new Error(`Kafka in its container does not answer at ${stack.brokers.join(',')}.`)
     }
@@ -69,7 +69,7 @@ async function engineHost(): Promise<string> {
   return host === 'localhost' ? LOOPBACK : host
 }
 
-/** A container whose ports can be had from this machine only. */
+/** A container whose ports are reachable from this machine only. */
 class QuietContainer extends GenericContainer {
   onLoopbackOnly(): this {
     type Binding = Readonly<Record<string, unknown>>

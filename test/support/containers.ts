@@ -1,4 +1,4 @@
-// Kafka and Redis as containers for tests: what is asked of Docker, as plain data. Images and settings are those of
+// Kafka and Redis as containers for tests: the requests to Docker, as plain data. Images and settings are those of
 // docker-compose.yml, so that there is one place to change them.
 
 import { readFileSync } from 'node:fs'
@@ -11,7 +11,7 @@ const ROOT = join(import.meta.dirname, '../..')
 export const KAFKA_CONTAINER_PORT = 19_092
 export const REDIS_CONTAINER_PORT = 6_379
 
-/** One container as it is asked for. */
+/** The definition of one container. */
 export interface ContainerDefinition {
   readonly image: string
   /** The image's own when null. */
@@ -21,7 +21,7 @@ export interface ContainerDefinition {
   /** `host` is a fixed port of this machine, or null for any. */
   readonly port: { readonly container: number; readonly host: number | null }
   readonly files: readonly { readonly source: string; readonly target: string }[]
-  /** The line of its log that says that it serves. */
+  /** Log line that shows that it serves. */
   readonly readyLine: RegExp
 }
 
@@ -31,7 +31,7 @@ interface ComposeService {
   readonly environment?: Readonly<Record<string, unknown>> | readonly string[]
 }
 
-/** A service of docker-compose.yml, with variables put in. @throws Error when it has none of the name. */
+/** A service of docker-compose.yml, with variables substituted. @throws Error when it has none of the name. */
 export function composeService(
   name: 'kafka' | 'redis',
   variables: Readonly<Record<string, string>> = {},
@@ -61,9 +61,9 @@ export function composeService(
 }
 
 /**
- * Kafka, reachable at `host:port`. The port must be known before the start: Kafka advertises it to clients.
- * Replication factors and the like come from docker-compose.yml; Testcontainers' own Kafka module leaves the
- * transaction log at three replicas, and transactions would wait for ever.
+ * Kafka, reachable at `host:port`. The port must be known before the start, since Kafka advertises it to clients.
+ * Replication factors and similar settings come from docker-compose.yml; Testcontainers' own Kafka module leaves the
+ * transaction log at three replicas, and transactions would wait forever.
  */
 export function kafkaContainer(host: string, port: number): ContainerDefinition {
   const { image, command, environment } = composeService('kafka', {
@@ -73,7 +73,7 @@ export function kafkaContainer(host: string, port: number): ContainerDefinition 
   return {
     image,
     command,
-    // The listener for inside names it so.
+    // The internal listener uses this name.
     hostname: 'kafka',
     environment: {
       ...environment,
@@ -88,7 +88,7 @@ export function kafkaContainer(host: string, port: number): ContainerDefinition 
   }
 }
 
-/** Redis with the settings file that every other way of running it uses. */
+/** Redis with the settings file that every other installation uses. */
 export function redisContainer(): ContainerDefinition {
   const { image, command, environment } = composeService('redis')
   return {

@@ -11,7 +11,7 @@ import { PARTITION_COUNT, type TestStream } from './streams.ts'
 const COPIED = ['transactions', 'labels', 'decisions', 'alerts', 'receipts'] as const
 type Copied = (typeof COPIED)[number]
 
-/** Gives the value to copy, or null to leave the message out. */
+/** Returns the value to copy, or null to leave the message out. */
 export type ChangeMessage = (
   topic: Copied,
   partition: number,
@@ -21,7 +21,7 @@ export type ChangeMessage = (
 
 let copies = 0
 
-/** Copies what is committed now. Inputs keep their offsets. Returns the prefix of the copy. */
+/** Copies everything that is committed now. Inputs keep their offsets. Returns the prefix of the copy. */
 export async function copyStream(
   t: TestContext,
   stream: TestStream,

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Ajv, type ValidateFunction } from 'ajv'
 
-/** Says what of a bill the schema of this version refuses; nothing when it is valid. */
+/** The errors of a bill by the schema of this version; empty when it is valid. */
 export function cycloneDxErrors(bill: unknown, version: '1.6' | '1.7' = '1.6'): readonly string[] {
   const validate = VALIDATORS[version]
   if (validate(bill)) return []
@@ -24,7 +24,7 @@ const read = (name: string): object =>
 function compile(version: string): ValidateFunction {
   // Formats are dates and addresses, which our bills hold none of.
   const ajv = new Ajv({ strict: false, validateFormats: false })
-  // By the names under which they are referred to.
+  // Keyed by the names that refer to them.
   for (const part of ['spdx', 'jsf-0.82', 'cryptography-defs']) {
     ajv.addSchema({
       ...read(part),

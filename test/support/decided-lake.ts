@@ -25,12 +25,12 @@ export const MODEL_DIGEST = 'ab'.repeat(32)
 export const BLOCK_ROWS = 500
 const BUILT_IN = { digest: 'cd'.repeat(32), version: 0 }
 
-/** One decision with all that it was made from. */
+/** One decision with all of its inputs. */
 export interface DecidedSample {
   readonly transaction: Transaction
   readonly offset: number
   readonly row: Float64Array
-  /** NaN is not scored. */
+  /** NaN means not scored. */
   readonly score: number
   readonly outcome: Outcome
   readonly annotations: readonly string[]
@@ -88,7 +88,7 @@ export function decide(
   return samples
 }
 
-/** Makes the lake; all of it is gone after the test. */
+/** Creates the lake, which is deleted after the test. */
 export async function decidedLake(
   t: TestContext,
   {

@@ -2,7 +2,7 @@
 
 import type { ProducedEvent } from '../../services/producer/index.ts'
 
-/** Every ninth transaction comes a while after those that follow it, and every fiftieth comes twice. */
+/** Every ninth transaction comes after later ones, and every fiftieth comes twice. */
 export function disturbed(events: readonly ProducedEvent[]): readonly ProducedEvent[] {
   const placed: { readonly event: ProducedEvent; readonly at: number }[] = []
   for (const [index, event] of events.entries()) {

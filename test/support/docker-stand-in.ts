@@ -1,6 +1,6 @@
-// A stand-in for a Docker engine, for machines that have none. It speaks the few calls that Testcontainers makes, over
+// A stand-in for a Docker engine, for machines that have none. It answers the few calls that Testcontainers makes, over
 // real HTTP, records the requests, and runs nothing: a "started" container is a proxy on its published port to a server
-// that runs already. It shows the requests to Docker and that all containers are removed again. It does not show that
+// that already runs. It shows the requests to Docker and that all containers are removed again. It does not show that
 // the images start with these settings; only a real engine does.
 
 import { randomBytes } from 'node:crypto'
@@ -37,7 +37,7 @@ export interface StandInImage {
 export interface StandInContainer {
   readonly id: string
   readonly created: CreateRequest
-  /** Bytes that were copied into it. */
+  /** Bytes copied into it. */
   copiedBytes: number
   state: 'created' | 'running' | 'stopped' | 'removed'
 }
@@ -46,7 +46,7 @@ export interface DockerStandIn {
   /** For DOCKER_HOST. */
   readonly url: string
   readonly containers: readonly StandInContainer[]
-  /** Calls that it does not know; a test wants none. */
+  /** Unknown calls; a test expects none. */
   readonly unknown: readonly string[]
   close(): Promise<void>
 }
@@ -127,7 +127,7 @@ function answerEngine(
     }
   }
   if (call === 'GET /containers/json') return { status: 200, body: [] }
-  // Every image is there already; nothing is fetched.
+  // Every image is already present; nothing is fetched.
   if (/^GET \/images\/.+\/json$/.test(call)) return { status: 200, body: { Id: 'sha256:0' } }
   if (call !== 'POST /containers/create') return null
   const created = JSON.parse(body.toString('utf8')) as CreateRequest
@@ -171,7 +171,7 @@ async function answerContainer(
   }
 }
 
-/** Opens each published port, the asked one or any, and passes on what comes there. */
+/** Opens each published port, the requested one or any, and forwards its connections. */
 async function openDoors(
   container: Running,
   target: { readonly host: string; readonly port: number },

@@ -1,4 +1,4 @@
-// The Dockerfile as stages of instructions, and which files .dockerignore lets through.
+// The Dockerfile as stages of instructions, and the files that .dockerignore lets through.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -26,7 +26,7 @@ export interface CopyInstruction {
   readonly target: string
 }
 
-/** Comments and line ends within instructions are gone. */
+/** Comments, and line ends within instructions, are removed. */
 export function readDockerfile(): readonly Stage[] {
   const lines = readFileSync(join(ROOT, 'Dockerfile'), 'utf8')
     .split('\n')
@@ -98,7 +98,7 @@ export function buildContext(): readonly string[] {
   const walk = (folder: string): void => {
     for (const entry of readdirSync(join(ROOT, folder), { withFileTypes: true })) {
       const path = folder === '' ? entry.name : `${folder}/${entry.name}`
-      // Large, and not sent; a rule that would send them is found by their names.
+      // Large folders that are not sent; a rule that would send them is found by their names.
       if (folder === '' && skipped.has(entry.name)) {
         if (isSent(`${path}/x`)) throw new Error(`.dockerignore sends ${path} to the builder.`)
       } else if (entry.isDirectory()) walk(path)

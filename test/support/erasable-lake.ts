@@ -14,7 +14,7 @@ import { addDeadLetters, addOffsetChecks, openWriter } from './lake.ts'
 
 const NEVER = new AbortController().signal
 
-/** Every row of the folders, as a plain DuckDB reads them, with the order in which its file has it. */
+/** Every row of the folders, as a plain DuckDB reads them, with its position in the file. */
 export async function rowsOf(folder: string, where: string): Promise<readonly string[]> {
   const session = await openDuckDb(null)
   try {
@@ -69,7 +69,7 @@ export async function failures(folder: string): Promise<readonly string[]> {
   return report.results.filter(({ status }) => status === 'failed').map(({ name }) => name)
 }
 
-/** A lake with all tables; its first card has a dead letter of its own, and so has another. */
+/** A lake with all tables; its first card and another card each have a dead letter. */
 export async function fullLake(
   t: TestContext,
   { transactions = 1_500, cards = 60, isCompacted = false } = {},

@@ -3,7 +3,7 @@
 
 import type { ProducedEvent } from '../../services/producer/index.ts'
 
-/** So many parts of about one length, each frontier behind a watermark, so that it can be decided to its end. */
+/** About equal parts, each of which ends after a watermark, so that it can be decided completely. */
 export function partsOf(
   events: readonly ProducedEvent[],
   count: number,

@@ -1,5 +1,5 @@
-// Streams of transactions and labels for property tests of the features. Plain random gaps almost never land on
-// the edge of a window, and edges are where windows go wrong: distances between events favour them.
+// Streams of transactions and labels for property tests of the features. Plain random gaps almost never reach the edge
+// of a window, where errors occur, so distances between events favour the edges.
 
 import fc from 'fast-check'
 import type { Label, Transaction } from '../../services/core/transaction.ts'
@@ -13,10 +13,10 @@ export const STREAM_START_MS = 1_772_323_200_000
 
 /** One step of a stream, as numbers that shrink well. */
 export interface Step {
-  /** Distance from the transaction that comes `back` before it in the stream, or from the newest time for 0. */
+  /** Distance from the transaction `back` positions earlier in the stream, or from the newest time for 0. */
   readonly gapMs: number
   readonly back: number
-  /** How far before that it comes. */
+  /** How much earlier than that the event time is. */
   readonly lateMs: number
   readonly card: number
   /** 0 is none, here and below. */
@@ -32,12 +32,12 @@ export interface Step {
   readonly utcOffsetMinutes: number | null
   readonly channel: Transaction['channel']
   readonly authorisation: Transaction['authorisation']
-  /** How many transactions back is the one that this repeats, by id or by intent; 0 is none. */
+  /** How many transactions back the repeated one is, by id or by intent; 0 for none. */
   readonly repeatsId: number
   readonly repeatsIntent: number
   /** Delays from the event time after which labels are known: fraud, then genuine, then fraud ... */
   readonly labelDelaysMs: readonly number[]
-  /** A label is handed over this long before it is known; below 0 is after. */
+  /** A label is delivered this long before it is known; below 0 is after. */
   readonly labelEarlyMs: number
 }
 
@@ -53,7 +53,7 @@ export interface StreamShape {
   readonly terminals: number
   readonly gapsMs?: fc.Arbitrary<number>
   readonly latesMs?: fc.Arbitrary<number>
-  /** From which earlier transaction a gap is measured. */
+  /** The earlier transaction from which a gap is measured. */
   readonly backs?: fc.Arbitrary<number>
   readonly labelShare?: number
   readonly labelEarliesMs?: fc.Arbitrary<number>
@@ -61,7 +61,7 @@ export interface StreamShape {
   readonly repeatsIntent?: fc.Arbitrary<number>
 }
 
-/** Every length after which something changes: windows, delays with windows, lateness, retries, hours, retention. */
+/** Every length at which something changes: windows, delays with windows, lateness, retries, hours, retention. */
 const EDGES_MS = [
   MINUTE_MS,
   10 * MINUTE_MS,
@@ -185,7 +185,7 @@ export function stepsOf(shape: StreamShape): fc.Arbitrary<readonly Step[]> {
   return fc.array(step, limits)
 }
 
-/** The stream that the steps stand for, in the order of arrival. */
+/** The stream that the steps describe, in order of arrival. */
 export function itemsOf(steps: readonly Step[], behindMsMax = Infinity): readonly StreamItem[] {
   const transactions: Transaction[] = []
   const placed: { readonly atMs: number; readonly item: StreamItem }[] = []

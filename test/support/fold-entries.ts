@@ -1,4 +1,4 @@
-// Shared by tests of the features: folding entries of a partition's two logs without deciding, and state in memory.
+// Shared by tests of the features: applying entries of a partition's two logs without deciding, and state in memory.
 
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
 import { CardHistory } from '../../services/core/features/state/card-history.ts'
@@ -32,7 +32,7 @@ export interface PartitionLog {
   readonly labels: readonly LabelEntry[]
 }
 
-/** A row with what was said of it. */
+/** A row with its states and annotations. */
 export interface FoldedRow {
   readonly offset: number
   readonly row: readonly number[]
@@ -55,12 +55,12 @@ export function recordOf(transaction: Transaction): Uint8Array {
   return Buffer.from(JSON.stringify(transaction))
 }
 
-/** The transactions of these entries, as a scorer announces them. */
+/** The transactions of these entries, as a scorer announces them to the fold. */
 export function transactionsOf(entries: readonly Entry[]): readonly Transaction[] {
   return entries.flatMap((entry) => (entry.kind === 'transaction' ? [entry.transaction] : []))
 }
 
-/** Labels, then entries, as a micro-batch goes. */
+/** Labels, then entries, in the order of a micro-batch. */
 export function foldEntries(
   labels: readonly LabelEntry[],
   entries: readonly Entry[],
@@ -122,13 +122,13 @@ export function foldExpecting(
 
 const ALL: Cut = { nextOffset: Infinity, labelNextOffset: Infinity }
 
-/** State in memory that is never compacted, encoded or shared: what all other ways must equal. */
+/** State in memory that is never compacted, encoded or shared: the reference for all other implementations. */
 export class PlainState implements PartitionState {
   readonly cards = new Map<string, CardHistory>()
   readonly parts = new Map<string, EntityPart>()
   readonly messages = new PlainMessages()
   entityHorizonMs = -Infinity
-  /** Per partition, how much of it is seen; everything unless set. */
+  /** Per partition, the visible frontier; everything unless set. */
   frontiers: readonly (Cut | null)[] = []
   readonly #all: readonly PlainState[]
 

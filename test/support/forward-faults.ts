@@ -1,4 +1,4 @@
-// Faults of a target of an observed system: it is away, it refuses what it gets, and it is late.
+// Faults of a target of an observed system: it is away, it refuses its events, and it is late.
 
 import type { TestContext } from 'node:test'
 import { alertMessages, blockOf, openSender } from './acting.ts'
@@ -6,10 +6,10 @@ import type { AlertWatch } from './alert-watch.ts'
 import type { ObservedSystem } from './observed-system.ts'
 import type { WebhookReceiver } from './webhook-receiver.ts'
 
-/** Beyond what a target may be behind. */
+/** Beyond the accepted delay of a target. */
 const LATE_MS = 1_200_000
 
-/** Makes each, waits for its alert, repairs it, and waits until the alert is gone. */
+/** Causes each fault, waits for its alert, repairs it, and waits until the alert has cleared. */
 export async function breakTarget(
   t: TestContext,
   { stream }: ObservedSystem,
@@ -22,7 +22,7 @@ export async function breakTarget(
   target.answer = () => 422
   await fires('SluiceForwardDeadLetters')
   await clears('SluiceForwardTargetFailing')
-  // One alert that is old already gets no answer, while others do.
+  // One alert that is already old gets no answer, while others do.
   const late = blockOf('late', 1, {
     ...{ action: 'flag', lease: null },
     decidedAtMs: Date.now() - LATE_MS,

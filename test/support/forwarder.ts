@@ -1,4 +1,4 @@
-// A stream of alerts with a forwarder, in this process or in one of its own.
+// A stream of alerts with a forwarder, in this process or in its own.
 
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -14,7 +14,7 @@ import { startCli, type CliProcess } from './cli-process.ts'
 import type { Entry } from './services-build.ts'
 import { openStream, PARTITION_COUNT, type TestStream } from './streams.ts'
 
-/** A key as Standard Webhooks writes it. */
+/** A key in the format of Standard Webhooks. */
 export function newKey(): string {
   return `whsec_${randomBytes(32).toString('base64')}`
 }
@@ -23,7 +23,7 @@ export interface AlertStream {
   readonly stream: TestStream
   /** Publishes alerts in one transaction, each in the partition of its card. */
   publish(alerts: readonly Alert[]): Promise<void>
-  /** Publishes bytes as they are. */
+  /** Publishes bytes unchanged. */
   publishRaw(value: Buffer | string): Promise<void>
   /** Values of the topic of forwarding's dead letters, as JSON. */
   letters(): Promise<readonly Record<string, unknown>[]>
@@ -37,7 +37,7 @@ export interface AlertStream {
   ): Promise<CliProcess>
 }
 
-/** A block of a card; its number makes the id. */
+/** A block of a card; the number determines the id. */
 export function alertOf(number: number, more: Partial<Alert> = {}): Alert {
   return {
     ...fullAlert,
@@ -50,7 +50,7 @@ export function alertOf(number: number, more: Partial<Alert> = {}): Alert {
   }
 }
 
-/** Topics of their own; the groups of the targets named are deleted when the test ends. */
+/** Topics of the test's own; the groups of the named targets are deleted when the test ends. */
 export async function openAlertStream(
   t: TestContext,
   targets: readonly string[],
@@ -104,7 +104,7 @@ export async function openAlertStream(
       return found
     },
     forward(yaml, variables, main) {
-      // JSON is YAML.
+      // JSON is valid YAML.
       writeFileSync(targetsFile, JSON.stringify({ targets: yaml }, null, 2))
       const args = ['alerts', 'forward', '--targets', targetsFile, '--metrics-port', '0']
       const environment = stream.patientEnvironment({ SLUICE_LOG_FORMAT: 'json', ...variables })

@@ -1,4 +1,4 @@
-// Records that a producer may send and that stopped every scorer which read them by kafkajs.
+// Records that a producer may send and that stopped every scorer that read them through kafkajs.
 
 import { strictEqual } from 'node:assert/strict'
 import { gzipSync } from 'node:zlib'
@@ -8,19 +8,19 @@ import { encodeRecordBatch } from '../../services/platform/kafka/native/record-b
 import { PRODUCE } from '../../services/platform/kafka/native/transaction-requests.ts'
 import type { TestStream } from './streams.ts'
 
-/** Places in a record batch (format 2). */
+/** Positions in a record batch (format 2). */
 const LENGTH_END = 12
 const CRC_AT = 17
 const ATTRIBUTES_AT = 21
 const RECORDS_AT = 61
 const GZIP = 1
 
-/** Headers of one record of 47 KB, which kafkajs reads for 15 s. */
+/** Headers of one record of 47 KB, which kafkajs takes 15 s to read. */
 export const HEADERS_8000: Readonly<Record<string, string>> = Object.fromEntries(
   Array.from({ length: 8_000 }, (_, index) => [`h${index.toString(36)}`, '']),
 )
 
-/** A batch of so many empty records, compressed: far below the limit of a broker. */
+/** A compressed batch of this many empty records: far below the limit of a broker. */
 export function emptyRecords(count: number): Buffer {
   const record = { key: null, value: Buffer.alloc(0) }
   const records = Array.from({ length: count }, () => record)
@@ -32,7 +32,7 @@ export function emptyRecords(count: number): Buffer {
   return batch
 }
 
-/** Sends a batch to a partition of transactions as it is. */
+/** Sends a batch unchanged to a partition of transactions. */
 export async function sendBatch(
   stream: TestStream,
   partition: number,

@@ -1,8 +1,7 @@
 // Carries out the steps of one target of the Dockerfile in temporary folders: a folder stands for each stage's file
-// system, COPY copies (only what .dockerignore lets through), RUN runs in the stage's working folder.
-//
-// No container: programs come from this machine, so a stage must not use absolute paths in RUN, nor install anything
-// into the system. What the target image gets is the same.
+// system, COPY copies (only files that .dockerignore lets through), RUN runs in the stage's working folder. Without
+// containers, programs come from this machine, so a stage must not use absolute paths in RUN, nor install anything into
+// the system. The target image gets the same files.
 
 import { spawn } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs'
@@ -39,7 +38,7 @@ interface Built {
   workingFolder: string
 }
 
-/** Builds a target and every stage that it takes something from. @throws Error with a step's last words. */
+/** Builds a target and every stage that it copies from. @throws Error with the last output of a step. */
 export async function buildImage(target: string): Promise<BuiltImage> {
   const stages = readDockerfile()
   const context = buildContext()
@@ -93,7 +92,7 @@ export async function buildImage(target: string): Promise<BuiltImage> {
   }
 }
 
-/** As Docker does it: a folder's content, or a file into a folder when the target ends in a slash. */
+/** As Docker does: a folder's content, or a file into a folder when the target ends in a slash. */
 function copyInto(
   here: Built,
   { sources, target }: CopyInstruction,
@@ -129,7 +128,7 @@ function run(command: string, folder: string): Promise<void> {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: STEP_MS_MAX,
-    // Nothing of this checkout: npm sets variables that would lead back to it.
+    // Without the variables that npm sets for this checkout.
     env: {
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],

@@ -1,5 +1,5 @@
-// A proxy in front of one broker that breaks a connection at a chosen request: before the broker has seen it, or when its
-// answer comes. The broker's advertised address leads past it; the client has to be sent here.
+// A proxy in front of one broker that breaks a connection at a chosen request: before the broker has received it, or
+// when its answer arrives. The broker's advertised address bypasses it, so the client must be redirected here.
 
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { once } from 'node:events'
@@ -24,7 +24,7 @@ export async function openKafkaProxy(broker: string): Promise<KafkaProxy> {
 
   const server = createServer({ noDelay: true }, (client) => {
     const upstream = connect({ host, port: Number(port), noDelay: true })
-    /** Correlation id of the answer that is not passed on. */
+    /** Correlation id of the answer that is dropped. */
     let doomed: number | null = null
     const cut = (): void => {
       client.destroy()
@@ -75,7 +75,7 @@ export async function openKafkaProxy(broker: string): Promise<KafkaProxy> {
   }
 }
 
-/** Calls for each request or answer, its length in front. */
+/** Calls back for each request or answer, with its length prefix. */
 function onFrames(socket: Socket, onFrame: (frame: Buffer) => void): void {
   let pending = Buffer.alloc(0)
   socket.on('data', (chunk: Buffer) => {

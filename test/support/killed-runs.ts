@@ -1,5 +1,5 @@
 // Runs of the integrity suites with kills: the same input, decided by scorers that end by SIGKILL at seeded random
-// points of progress, and at last by one that is not killed.
+// points of progress, and finally by one that is not killed.
 
 import { strictEqual } from 'node:assert/strict'
 import { setTimeout as sleepMs } from 'node:timers/promises'
@@ -25,7 +25,7 @@ export interface KillingOptions {
   readonly seed: number
   readonly kills: number
   readonly batchSizeMax: number
-  /** Position of the kill in the work that follows a commit. */
+  /** Largest delay of a kill after a commit. */
   readonly delayMsMax: number
   /** The guard that the killed scorers lack; null for none. */
   readonly without: Guard | null
@@ -44,7 +44,7 @@ export async function decideWithKills(
   const { batchSizeMax, delayMsMax, without, more = {} } = options
   const stream = await openStream(t, `${options.name}-${without ?? 'real'}`)
   const outputs = followOutputs(t, stream)
-  // Always a part ahead: however late a kill comes, something is left for it and for those that follow.
+  // Always one part ahead: however late a kill comes, input is left for it and for the following scorers.
   const [begun = [], ...ahead] = partsOf(events, options.kills + 2)
   await stream.send(begun)
   const environment = stream.environment({
@@ -58,8 +58,8 @@ export async function decideWithKills(
   let kills = 0
   while (kills < options.kills) {
     await stream.send(ahead[kills] ?? [])
-    // Returned under its name, it goes on at once, beside the transaction that the killed one left open. Without a name
-    // (each second one of the long run), the group first waits until the session of the killed one ends.
+    // A member with the same name continues at once, while the killed one's transaction is still open. Without a name
+    // (every second one of the long run), the group first waits until the killed one's session expires.
     const isNamed = !isFull || kills % 2 === 0
     const session = isNamed ? NAMED : SHORT_SESSION
     const scorer = await startScorer(t, { ...environment, ...session }, without)
@@ -75,7 +75,7 @@ export async function decideWithKills(
   await stream.send(ahead.at(-1) ?? [])
   const scorer = await startScorer(t, { ...environment, ...NAMED }, without)
   await outputs.readToEnd()
-  // Live, a partition may have begun without its state.
+  // Live, a partition may have started without its state.
   await eventually('every partition has its state', async () => {
     const { body } = await scorer.page('/readyz')
     return body.includes('"degradedPartitions":[]')

@@ -1,5 +1,5 @@
-// `sluice lake` in a process of its own that tests can kill, and the expected rows of a lake: all messages that a
-// committed reader of the same topics sees.
+// `sluice lake` in its own process that tests can kill, and the expected rows of a lake: all messages that a
+// read-committed reader of the same topics sees.
 
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
@@ -19,7 +19,7 @@ export interface LakeRun {
 export interface RunOptions {
   /** File-system step of the lake just before which it is killed; 0 for none. */
   readonly crashAt?: number
-  /** Called with what it has written to standard error so far; may kill. */
+  /** Called with its standard error so far; may kill it. */
   readonly onOutput?: (text: string, kill: () => void) => void
 }
 
@@ -49,7 +49,7 @@ export async function runLake(
   return { code, stderr }
 }
 
-/** Every row that the topics make, as one line each, sorted. */
+/** Every row of the topics, as one line each, sorted. */
 export async function linesOfTopics(stream: TestStream): Promise<readonly string[]> {
   const { codecs, prefix, brokers } = stream
   const lines: string[] = []
@@ -90,7 +90,7 @@ export async function linesOfTopics(stream: TestStream): Promise<readonly string
   return lines.sort()
 }
 
-/** The same of the lake's rows. A row that is there twice is two lines. */
+/** The same for the lake's rows. A duplicate row gives two lines. */
 export async function linesOfLake(folder: string): Promise<readonly string[]> {
   const lines: string[] = []
   const add = async (sql: string, lineOf: (row: readonly unknown[]) => string): Promise<void> => {

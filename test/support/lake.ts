@@ -1,4 +1,4 @@
-// A lake without Kafka: rows of simulated events in a folder of its own, which goes when the test ends.
+// A lake without Kafka: rows of simulated events in a folder of its own, deleted when the test ends.
 
 import { RowBuffer, stageBuffer, stageResults } from '../../services/platform/lake/stage-files.ts'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -23,7 +23,7 @@ import { type StreamEvent } from '../../services/producer/index.ts'
 import { simulate } from '../../tools/simulator/simulate.ts'
 import { closeWith } from './cleanup.ts'
 
-/** A folder that is gone after the test. */
+/** A folder that is deleted after the test. */
 export async function openFolder(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-test-lake-'))
   closeWith(t, () => rm(folder, { recursive: true, force: true }))
@@ -39,7 +39,7 @@ export function simulatedStream(transactionsMax: number): readonly StreamEvent[]
   return [...simulate({ seed: 11, ...crowd, transactionsMax })]
 }
 
-/** Commits the events as what a topic of one partition holds from `offset` on. */
+/** Commits the events as the content of a one-partition topic from `offset` on. */
 export async function addEvents(
   writer: LakeWriter,
   events: readonly StreamEvent[],
@@ -95,7 +95,7 @@ export function livePaths(writer: Pick<LakeWriter, 'state'>, table: LakeTable): 
     .map(({ path }) => path)
 }
 
-/** Commits dead letters of messages that stood at these offsets of transactions. */
+/** Commits dead letters of messages at these offsets of transactions. */
 export async function addDeadLetters(
   writer: LakeWriter,
   offsets: readonly number[],
@@ -141,7 +141,7 @@ async function addRows<Value>(
   }
 }
 
-/** Commits the record of an intake for the offsets that the lake holds: each is a row. */
+/** Commits the record of an intake for the offsets in the lake: each one is a row. */
 export async function addOffsetChecks(writer: LakeWriter): Promise<void> {
   const session = await openDuckDb(null)
   try {

@@ -1,8 +1,8 @@
-// A stream in which transactions come late.
+// A stream with late transactions.
 
 import type { ProducedEvent } from '../../services/producer/index.ts'
 
-/** Every seventh transaction comes this many events after those that follow it, or up to twice as many. */
+/** Every seventh transaction is delayed by this many events, or up to twice as many. */
 export function withLate(events: readonly ProducedEvent[], by = 50): readonly ProducedEvent[] {
   const placed = events.map((event, index) => ({ event, at: index }))
   for (const [index, each] of placed.entries()) {

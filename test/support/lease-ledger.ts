@@ -1,6 +1,6 @@
-// A ledger of an auditor of blocks. It reads published alerts in order, card by card, and reports every breach of the
-// contract of leases (docs/leases.md). It knows the contract, and nothing of how a partition keeps it. It expects no
-// late transactions.
+// An auditor's ledger of blocks. It reads published alerts in order, card by card, and reports every breach of the
+// contract of leases (docs/leases.md). It knows the contract, and nothing of the partition's implementation. It expects
+// no late transactions.
 
 import { deepStrictEqual } from 'node:assert/strict'
 import type { Alert, Lease } from '../../services/core/wire/records.ts'
@@ -11,13 +11,13 @@ import type { TestStream } from './streams.ts'
 type Held = Pick<Lease, 'alertId' | 'revision' | 'grade' | 'endMs'>
 
 export interface Book {
-  /** Every breach, as text; empty when all is well. */
+  /** Every breach, as text; empty when there is none. */
   readonly faults: readonly string[]
-  /** Cards that are blocked in the end. */
+  /** Cards that are blocked at the end. */
   readonly held: ReadonlyMap<string, Held>
 }
 
-/** Reads alerts in the order in which they were published. */
+/** Reads alerts in publishing order. */
 export function bookOf(alerts: readonly Alert[]): Book {
   const clerk = new Clerk()
   for (const alert of alerts) clerk.enter(alert)
@@ -33,7 +33,7 @@ function tableFaults({ held }: Book, leases: ReadonlyMap<string, Held>): readonl
   })
 }
 
-/** After all is said: nothing breaks the contract, no card is held, and topics, alerts and leases agree. */
+/** At the end: nothing breaks the contract, no card is blocked, and topics, alerts and leases agree. */
 export async function assertSettled(stream: TestStream, outputs: Outputs): Promise<void> {
   const book = bookOf(outputs.alerts)
   deepStrictEqual(book.faults.slice(0, 5), [])
@@ -46,7 +46,7 @@ class Clerk {
   readonly #faults: string[] = []
   readonly #seen = new Set<string>()
   readonly #held = new Map<string, Held>()
-  /** Cards whose latest alert blocks a card with a lease: an extension must follow, up to this time. */
+  /** Cards whose latest alert blocks with a lease of another one: an extension must follow, up to this time. */
   readonly #owed = new Map<string, number>()
 
   enter(alert: Alert): void {

@@ -1,5 +1,5 @@
-// A live stream in which every payment is blocked: payments of cards that a test names, at chosen event and message
-// times, and the releases and labels that follow.
+// A live stream in which every payment is blocked: payments of given cards, at chosen event and message times, and the
+// releases and labels that follow.
 
 import type { TestContext } from 'node:test'
 import { releaseControlOf } from '../../services/core/control/deployment.ts'
@@ -12,7 +12,7 @@ import { BLOCK_ALL, draftVariantOf } from './model-variants.ts'
 import { followOutputs, type Outputs } from './outputs.ts'
 import { openStream, PARTITION_COUNT, simulatedEvents, type TestStream } from './streams.ts'
 
-/** The shortest that a lease may be. */
+/** The shortest allowed lease. */
 export const LEASE_MS = 60_000
 /** No cap prevents a block. */
 const NO_BREAKER = {
@@ -25,7 +25,7 @@ export interface Payment {
   readonly card: string
   /** After the stream's begin. */
   readonly atMs: number
-  /** Time of the message; now unless given. An idle partition's clock runs on from there. */
+  /** Time of the message; now unless given. An idle partition's clock continues from there. */
   readonly sentMs?: number
 }
 
@@ -38,7 +38,7 @@ export interface LeaseStream {
   pay(payments: readonly Payment[]): Promise<void>
   /** A label on the payment of this alert. */
   label(alert: Alert, verdict: Label['verdict'], knownAtMs: number): Promise<void>
-  /** A release by a person, as `sluice release` writes it. */
+  /** A release by an operator, as `sluice release` writes it. */
   release(card: string, alertId: string): Promise<void>
 }
 
@@ -117,7 +117,7 @@ function partitionOf(card: string): number {
   return partitionOfAscii(card, PARTITION_COUNT)
 }
 
-/** A transaction of the simulator, as the pattern of all. */
+/** A simulated transaction, on which all payments are based. */
 async function patternOf(): Promise<Transaction> {
   for (const event of await simulatedEvents(200)) {
     if (event.kind === 'transaction') return event.transaction

@@ -1,4 +1,4 @@
-// Streams with dead letters in them, for the tests that list, show and redrive these.
+// Streams with dead letters, for the tests that list, show and redrive them.
 
 import { strictEqual } from 'node:assert/strict'
 import type { TestContext } from 'node:test'
@@ -18,7 +18,7 @@ import { runSluice, type EndedCommand } from './sluice-command.ts'
 import { openStream, PARTITION_COUNT, type TestStream } from './streams.ts'
 import { openLocalRegistry, type LocalRegistry } from '../unit/platform/registry/local-registry.ts'
 
-/** A number that card schemes give out for tests. */
+/** A test number published by card schemes. */
 export const CARD_NUMBER = '4111111111111111'
 export const CARD_NUMBER_GROUPED = '4111 1111 1111 1111'
 const LATER_SCHEMA_ID = 7_001
@@ -34,7 +34,7 @@ export function sample(id: string, change: Partial<Transaction> = {}): Transacti
 }
 
 export const HOME = partitionOfCard(sample('').card)
-/** A card that belongs elsewhere. */
+/** A card of another partition. */
 export const STRANGER =
   Array.from({ length: 100 }, (_, index) => `stranger-${index}`).find(
     (card) => partitionOfCard(card) !== HOME,
@@ -89,7 +89,7 @@ export async function streamWithLetters(
   return { stream, outputs, bad }
 }
 
-/** Lets a scorer decide what was sent so far, and ends it. */
+/** Has a scorer decide everything sent so far, and ends it. */
 export async function decideAll(
   t: TestContext,
   stream: TestStream,
@@ -133,7 +133,9 @@ export async function messagesOf({ brokers, prefix }: TestStream): Promise<reado
   return seen
 }
 
-/** The same, once so many of them have been sent again: a commit is answered before its end is written everywhere. */
+/**
+ * The same, once this many of them have been sent again: a commit is answered before its marker is written everywhere.
+ */
 export function messagesWith(stream: TestStream, redriven: number): Promise<readonly Seen[]> {
   return readUntil(
     `${redriven} messages were sent again`,
@@ -142,7 +144,10 @@ export function messagesWith(stream: TestStream, redriven: number): Promise<read
   )
 }
 
-/** Adds messages of other senders to the audit, once there are so many. An offset without a message is a control record. */
+/**
+ * Adds messages of other senders to the audit, once there are this many. An offset without a message is a control
+ * record.
+ */
 export async function noteWhatWasSent(
   stream: TestStream,
   redriven: number,

@@ -22,7 +22,7 @@ const TRANSACTIONS = 2_400
 export interface LiveRun {
   readonly stream: TestStream
   readonly outputs: Outputs
-  /** The one that runs. */
+  /** The running scorer. */
   scorer: ScorerProcess
   /** Between the scorer and Redis. */
   readonly proxy: RedisProxy
@@ -33,7 +33,7 @@ export interface LiveRun {
   readonly sent: ProducedEvent[]
   /** The three parts of the stream. */
   readonly parts: readonly [ProducedEvent[], ProducedEvent[], ProducedEvent[]]
-  /** Sends, and waits until all is answered. */
+  /** Sends, and waits until everything is answered. */
   decide(events: readonly ProducedEvent[]): Promise<void>
   /** Ends the scorer and starts another one. */
   restart(signal: 'SIGTERM' | 'SIGKILL', whileStopped: () => void): Promise<void>
@@ -41,7 +41,7 @@ export interface LiveRun {
   restored(): Promise<void>
 }
 
-/** A scorer that has decided the first part with its state; the variables `ofFirst` are of this one alone. */
+/** A scorer that has decided the first part with its state; the variables `ofFirst` apply only to it. */
 export async function startLive(
   t: TestContext,
   name: string,
@@ -84,7 +84,7 @@ export async function startLive(
     },
     restored: () =>
       eventually('every partition has its state', async () => {
-        // A partition that only starts has not said yet.
+        // A partition that is starting has not reported yet.
         if ((await run.scorer.metric('sluice_partition_up')) < PARTITION_COUNT) return false
         const { body } = await run.scorer.page('/readyz')
         const { degradedPartitions } = JSON.parse(body) as Readiness
@@ -99,7 +99,7 @@ interface Readiness {
   readonly degradedPartitions: readonly number[]
 }
 
-/** Decisions of the stream, in the order of their blocks. */
+/** Decisions of the stream, in the order of their decision batches. */
 export function decisionsOf({ outputs }: LiveRun): readonly DecisionRecord[] {
   return outputs.blocks.flatMap(({ block }) => block.decisions)
 }
@@ -109,8 +109,8 @@ export function degradedOf(run: LiveRun): readonly DecisionRecord[] {
 }
 
 /**
- * Decides the last part and holds all that was decided, and the state, against the log: each input has one answer, what
- * is degraded says so and blocks nothing, all else is exact, and so is the state.
+ * Decides the last part, and checks all decisions and the state against the log: each input has one answer, degraded
+ * decisions are annotated and never block, all others are exact, and so is the state.
  */
 export async function assertWhole(run: LiveRun): Promise<void> {
   const { stream, outputs, scorer, sent, parts } = run
@@ -130,13 +130,13 @@ export async function assertWhole(run: LiveRun): Promise<void> {
   deepStrictEqual((await wrongState(run)).slice(0, 3), [])
 }
 
-/** Values that are not what the whole log gives, with both. */
+/** Values that differ from those of the whole log, with both. */
 export async function wrongState({ stream, redisUrl, sent }: LiveRun): Promise<readonly string[]> {
   const whole = normalStateOf(foldWhole(logsOfSent(stream, sent)))
   return differences(whole, await normalStateIn(redisUrl, stream.streamId))
 }
 
-/** Everything that the database holds, to put it back later. */
+/** The content of the database, to restore it later. */
 export async function saveDatabase(redis: Redis): Promise<ReadonlyMap<string, Buffer>> {
   const saved = new Map<string, Buffer>()
   for (const key of await redis.keys('*')) {
@@ -145,7 +145,7 @@ export async function saveDatabase(redis: Redis): Promise<ReadonlyMap<string, Bu
   return saved
 }
 
-/** Makes the database what it was when that was saved. */
+/** Restores the saved content of the database. */
 export async function takeBack(redis: Redis, saved: ReadonlyMap<string, Buffer>): Promise<void> {
   const transaction = redis.multi().flushdb()
   for (const [key, value] of saved) transaction.set(key, value)

@@ -1,6 +1,6 @@
-// Expected decisions and alerts of a live run: the log, folded in memory with nothing lost, each batch at the frontier that
-// it records. A batch decided without state is expected to be decided from its transactions alone, and the state
-// contains them all the same. A decision with a part of the state is not predicted.
+// Expected decisions and alerts of a live run: the log, applied in memory without losses, each batch at its recorded
+// frontier. A batch that was decided without state is expected to be decided from its transactions alone, while the
+// state contains them all the same. A decision with only a part of the state is not predicted.
 
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
 import { storedOutcomeOf } from '../../services/core/decision/decide.ts'
@@ -51,7 +51,7 @@ interface PartitionLog {
   readonly labels: readonly PartitionLabel[]
 }
 
-/** State of one partition in maps; parts of other partitions as far as a frontier allows. */
+/** State of one partition in maps; aggregates of other partitions up to a frontier. */
 export class OracleState implements PartitionState, CardLookup {
   readonly cards = new Map<string, CardHistory>()
   /** By `entityKeyOf`. */
@@ -91,7 +91,7 @@ export class OracleState implements PartitionState, CardLookup {
   }
 }
 
-/** The logs of all partitions, from what was sent, in that order. */
+/** The logs of all partitions, from the sent messages, in order. */
 export function logsOfSent(
   { codecs, sentAtMs: timestampMs }: Pick<TestStream, 'codecs' | 'sentAtMs'>,
   events: readonly ProducedEvent[],
@@ -140,7 +140,7 @@ export function foldWhole(
   })
 }
 
-/** How far a partition's state is at a frontier. */
+/** The progress of a partition's state at a frontier. */
 function progressAt(
   log: PartitionLog,
   nextOffset: number,
@@ -155,14 +155,14 @@ function progressAt(
   return { generation: 1, nextOffset, labelNextOffset, newestEventMs, ...watermarks }
 }
 
-/** Answers that differ from the expected ones, each with both as text; empty when all is well. */
+/** Answers that differ from the expected ones, each with both as text; empty when there are none. */
 export interface WrongAnswers {
   readonly decisions: readonly string[]
-  /** Of all revisions, in the order in which they were published. */
+  /** Includes all revisions, in publishing order. */
   readonly alerts: readonly string[]
 }
 
-/** The decisions alone, of runs in which the clock may end leases. */
+/** Compares decisions only, for runs in which the clock may end leases. */
 export async function wrongDecisions(
   stream: TestStream,
   outputs: Outputs,
@@ -171,7 +171,7 @@ export async function wrongDecisions(
   return (await wrongAnswers(stream, outputs, events)).decisions
 }
 
-/** Compares with what the log gives under the scorers' environment; the clock is expected to end no lease. */
+/** Compares with the log's result under the scorers' environment; the clock is expected to end no lease. */
 export async function wrongAnswers(
   stream: TestStream,
   outputs: Outputs,
@@ -206,7 +206,7 @@ export async function wrongAnswers(
   return wrong
 }
 
-/** Decides the batches of a partition, one after the other, as they had to be decided. */
+/** Decides the batches of a partition, one after the other, as expected. */
 class PartitionOracle {
   readonly #log: PartitionLog
   readonly #options: DecideOptions
@@ -269,7 +269,7 @@ class PartitionOracle {
   }
 }
 
-/** A batch with state names the positions of the other partitions, even where it has only a part of their state. */
+/** A batch with state names the positions of the other partitions, even when it has only a part of their state. */
 function isWithoutState({ decisions, frontier }: DecisionBatch): boolean {
   const areDegraded = decisions.every(({ annotations }) => annotations.includes(DEGRADED))
   return areDegraded && decisions.length > 0 && frontier.length === 0
@@ -291,7 +291,7 @@ function wrongIn(block: DecisionBatch, { decisions, features }: DecidedBatch): r
   return wrong
 }
 
-/** Compares by their bytes as messages. */
+/** Compares the encoded messages. */
 function wrongAlerts(
   { codecs }: TestStream,
   expected: readonly Alert[],

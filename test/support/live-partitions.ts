@@ -1,5 +1,5 @@
-// Live partitions without Kafka and Redis: no partition waits, batches see the other partitions as of their own begin,
-// and this frontier is recorded. The same rows must come out of the logs and the records alone.
+// Live partitions without Kafka and Redis: no partition waits, batches see the other partitions as of their own start,
+// and this frontier is recorded. The logs and the records alone must give the same rows.
 
 import { PARTITION_START } from '../../services/core/features/engine/partition-fold.ts'
 import type { AlignedStream, Turn } from './aligned-partitions.ts'
@@ -19,7 +19,7 @@ import {
   type LogPosition,
 } from './stored-partitions.ts'
 
-/** Fields of a decision batch about itself. */
+/** Fields of a decision batch besides its decisions. */
 export interface RecordedBatch {
   readonly partition: number
   readonly from: LogPosition

@@ -1,7 +1,6 @@
-// Checks a Kubernetes manifest against the schema that its kind is published with, unknown fields included.
-//
-// The packages hold the schemas as compiled validators, and those let unknown fields pass. A validator reads each field
-// that it knows, so a field that it has never read is one that the schema does not have: a typing mistake.
+// Checks a Kubernetes manifest against the published schema of its kind, unknown fields included. The packages hold the
+// schemas as compiled validators, which accept unknown fields. A validator reads each field that it knows, so a field
+// that it has never read is not in the schema: a typing mistake.
 
 import type { Json, Manifest } from './manifests.ts'
 
@@ -23,7 +22,7 @@ const MODELS: Readonly<Record<string, () => Promise<Models>>> = {
     import('@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1'),
 }
 
-/** Faults of a manifest by the schema of its kind: broken rules, or fields that the schema does not have. */
+/** Faults of a manifest by the schema of its kind: broken rules, or unknown fields. */
 export async function schemaMistakes(manifest: Manifest): Promise<readonly string[]> {
   const { apiVersion, kind } = manifest
   const load = MODELS[apiVersion]
@@ -33,7 +32,7 @@ export async function schemaMistakes(manifest: Manifest): Promise<readonly strin
   const unread = new Set<string>()
   const instance = new Kind(manifest)
   try {
-    // The validator must see the recording one from the top on, and the instance is a copy.
+    // The validator must see the recording object from the top, and the instance is a copy.
     instance.validate.call(recorded(instance as unknown as Json, '', unread) as unknown as Model)
   } catch (error) {
     return [error instanceof Error ? error.message : String(error)]

@@ -1,5 +1,5 @@
 // Renders the Kustomize folders of this repository: resources, namespace, patches (strategic merge and JSON 6902) and
-// images. What it does not know it refuses, so that a manifest cannot quietly use more than is tested.
+// images. It refuses everything that it does not know, so that a manifest cannot use untested features.
 
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -129,7 +129,7 @@ function targetOf(patch: Manifest): Target {
   return { kind: patch.kind, name: patch.metadata.name }
 }
 
-/** A strategic merge: objects field by field, the lists of LIST_KEYS item by item, all else is replaced. */
+/** A strategic merge: objects field by field, the lists of LIST_KEYS item by item; everything else is replaced. */
 function mergeInto(base: Json | undefined, patch: Json, field: string): Json {
   if (Array.isArray(patch)) {
     const key = LIST_KEYS[field]

@@ -8,7 +8,7 @@ import type { TestContext } from 'node:test'
 
 export const RELEASED_MODEL = join(import.meta.dirname, '../../models/simulator')
 
-/** Thresholds under which everything that has a score is blocked. */
+/** Thresholds under which every scored payment is blocked. */
 export const BLOCK_ALL = { flag: 1e-13, block: 1e-12 } as const
 
 /** An empty folder that is deleted when the test ends. */

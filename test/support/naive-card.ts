@@ -19,7 +19,7 @@ import { arcKm, localTimeOf, minutesApart, type LocalTime } from './naive-place-
 type OfTransaction = Extract<FeatureDefinition, { readonly entity: 'transaction' }>
 type OfCard = Extract<FeatureDefinition, { readonly entity: 'card' }>
 
-/** A card's past, oldest first: the newest singly, those before them only by the hour. */
+/** A card's past, oldest first: the newest events singly, earlier ones by hour only. */
 export interface NaiveCard {
   readonly singles: readonly Past[]
   readonly merged: readonly Past[]
@@ -204,7 +204,7 @@ class NaiveWindow {
   }
 }
 
-/** Distance from the last place before, and hours since. */
+/** Distance from the previous place, and the hours since. */
 function journey(own: Past, before: readonly Past[]): readonly [number, number] {
   const { latitude, longitude } = own.transaction
   const from = before.findLast(({ transaction }) => transaction.latitude !== null)

@@ -16,12 +16,12 @@ import {
 
 type OfEntity = Extract<FeatureDefinition, { readonly entity: EntityKind }>
 
-/** A label with its place in the log of a partition. */
+/** A label with its position in the log of a partition. */
 export interface Word {
   readonly partition: number
   readonly offset: number
   readonly label: Label
-  /** When it counts from: later than it says where a watermark had promised that it would not come. */
+  /** Time from which it counts: later than its own when a watermark had promised that no such label would follow. */
   readonly knownAtMs: number
 }
 
@@ -45,7 +45,9 @@ export interface EntityValue {
   readonly isEstimate: boolean
 }
 
-/** `isCoarse` moves events of hourly buckets to the start of the hour, as documented; without it all times are exact. */
+/**
+ * `isCoarse` moves events of hourly buckets to the start of the hour, as documented; without it all times are exact.
+ */
 export function entityValue(
   { aggregate, windowMs, delayMs }: OfEntity,
   timeMs: number,
@@ -107,7 +109,7 @@ function hasTooManyCards(inside: readonly Placed[]): boolean {
   })
 }
 
-/** Newest first, up to the first that is no known fraud. Hourly buckets contain no single events. */
+/** Newest first, up to the first that is not a known fraud. Hourly buckets contain no single events. */
 function runOf(inside: readonly Placed[], subjects: ReadonlySet<string>): readonly Placed[] {
   const newestFirst = inside.toReversed()
   const end = newestFirst.findIndex(
@@ -122,13 +124,13 @@ export function knownFrauds(words: readonly Word[], asOfMs: number): readonly La
   const known = inLog
     .filter((word, index) => saysSomething(word, inLog.slice(0, index)))
     .filter((word) => word.knownAtMs <= asOfMs)
-    // Stable: of two words known at the same time the later one of the log is the last.
+    // Stable: of two labels known at the same time the later one of the log comes last.
     .toSorted((a, b) => a.knownAtMs - b.knownAtMs)
   const last = new Map(known.map(({ label }) => [subjectOf(label), label]))
   return [...last.values()].filter(({ verdict }) => verdict === 'fraud')
 }
 
-/** The transaction that a label is about: an id that is used again is another one. */
+/** The transaction of a label: a reused id is another transaction. */
 function subjectOf({ transactionId, eventTimeMs }: Label): string {
   return `${transactionId} at ${eventTimeMs}`
 }

@@ -37,7 +37,7 @@ export interface NaiveValue {
   readonly value: number
   /** Exact value, as if every event were stored singly. */
   readonly exact: number
-  /** A count of cards from a sketch: only near to `exact`. */
+  /** A count of cards from a sketch: only close to `exact`. */
   readonly isEstimate: boolean
   readonly state: FeatureState
 }
@@ -53,11 +53,11 @@ export interface NaiveReading {
   readonly duplicateOf: number | null
 }
 
-/** Up to where a transaction sees the partitions; everything that there is by default. */
+/** Frontier of a transaction in each partition; everything by default. */
 export type NaiveFrontiers = (partition: number) => NaiveFrontier
 const ALL: NaiveFrontier = { nextOffset: Infinity, labelNextOffset: Infinity }
 
-/** Remembers everything. Transactions of one partition come in the order of their offsets. */
+/** Remembers everything. Transactions of one partition arrive in offset order. */
 export class NaiveFeatures {
   readonly #rates: RateTable
   readonly #past: Past[] = []
@@ -114,7 +114,7 @@ export class NaiveFeatures {
     own.isRetry = singles.some(
       (past) => past.timeMs >= newestMs - LATENESS_MS - DAY_MS && isRetryOf(own, past),
     )
-    // Ids that are a day older than a transaction may be late are forgotten: such events come first of their moment.
+    // Ids older than the lateness limit by a day are forgotten: such events come first among those of their time.
     const isAmongFinalised = eventTimeMs < newestMs - LATENESS_MS - DAY_MS
     const placed = isAmongFinalised ? { ...own, idHash: Infinity } : own
     const reading = {

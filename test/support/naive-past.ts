@@ -1,5 +1,5 @@
-// State of the feature oracle, and the two questions that all of its definitions ask: what comes before,
-// and what lies in a window. Tests only.
+// State of the feature oracle, and the two questions of all its definitions: which events come before, and which are in
+// a window. Tests only.
 
 import { hashOf } from '../../services/core/id-hash.ts'
 import type { Transaction } from '../../services/core/transaction.ts'
@@ -26,7 +26,7 @@ export interface Past {
   readonly amountMinor: number
   readonly idHash: number
   readonly countsAtEntities: boolean
-  /** Once a retry, always a retry: what comes later can only make more of them. */
+  /** Once a retry, always a retry: later events can only add retries. */
   isRetry: boolean
 }
 
@@ -36,7 +36,7 @@ export interface NaiveFrontier {
   readonly labelNextOffset: number
 }
 
-/** Order of events: by time, then by the reference of the id. */
+/** Order of events: by time, then by the hash of the id. */
 export function compareEvents(
   a: { readonly timeMs: number; readonly idHash: number },
   b: { readonly timeMs: number; readonly idHash: number },
@@ -64,7 +64,7 @@ export function isRetryOf(later: Past, earlier: Past): boolean {
   )
 }
 
-/** The transaction as something to be remembered. */
+/** The transaction as a past event. */
 export function pastOf(
   transaction: Transaction,
   place: { readonly partition: number; readonly offset: number },

@@ -1,4 +1,4 @@
-// Distance and local time for the oracle of the features, by other means than the code under test.
+// Distance and local time for the oracle of the features, computed differently from the code under test.
 
 import type { Transaction } from '../../services/core/transaction.ts'
 import { HOUR_MS, MINUTE_MS } from './naive-past.ts'
@@ -30,7 +30,7 @@ export function minutesApart(a: LocalTime, b: LocalTime): number {
   return Math.min(apart, 24 * 60 - apart)
 }
 
-/** Distance by the angle between two unit vectors: another formula than the one under test. */
+/** Distance by the angle between two unit vectors: a different formula from the one under test. */
 export function arcKm(
   latitudeA: number,
   longitudeA: number,

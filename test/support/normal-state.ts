@@ -1,4 +1,4 @@
-// State in the one form that all states of the same log have, as plain values that can be compared.
+// State in a normal form that all states of the same log share, as plain values that can be compared.
 
 import { COLUMN, STRIDE } from '../../services/core/features/state/card-columns.ts'
 import { type CardHistory } from '../../services/core/features/state/card-history.ts'
@@ -13,7 +13,7 @@ const REFERENCES: readonly number[] = [
   COLUMN.category,
 ]
 
-/** A card's events with their references spelled out, since a list of them has no order of its own. */
+/** A card's events with their references resolved, since the list of references has no fixed order. */
 export function normalCard(card: CardHistory): Readonly<Record<string, unknown>> {
   card.normalise()
   const events: number[][] = []
@@ -27,7 +27,7 @@ export function normalCard(card: CardHistory): Readonly<Record<string, unknown>>
   return { events, finalisedCount, buckets, causes }
 }
 
-/** Null for a part of which nothing is left. */
+/** Null for an aggregate without content. */
 export function normalPart(part: EntityPart): unknown {
   part.normalise()
   const { count, hourlyBuckets, labels } = part

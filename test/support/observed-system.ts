@@ -1,5 +1,5 @@
 // A whole system under load with a Prometheus: two scorers behind a proxy to Redis that can break the connection, a
-// producer, and all consumers of the scorers' output. Every process has a metrics port of its own that it keeps over a
+// producer, and all consumers of the scorers' output. Every process has its own metrics port, which it keeps over a
 // restart.
 
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -30,12 +30,12 @@ import { openRedisProxy, type RedisProxy } from './redis-proxy.ts'
 import { startScorer, type ScorerProcess } from './scorer-process.ts'
 import { openStream, type TestStream } from './streams.ts'
 
-/** Times of the committed rules are divided by this; a range still holds four scrapes. */
+/** Times of the committed rules are divided by this factor; a range still holds four scrapes. */
 export const SHORTENING: Shortening = { factor: 240, rangeMsMin: 4_000 }
 const SCRAPE_INTERVAL_MS = 1_000
-/** Only so that nothing runs on when a test hangs. */
+/** Ends the load when a test hangs. */
 const LOAD_DURATION = '10m'
-/** As long as a block may be without receipt: no busy machine spends the objective. */
+/** A block may be without a receipt for this long, so that a busy machine does not use up the objective. */
 const BLOCK_OBJECTIVE_MS = '10000'
 /** Messages wait in the memory of the lake's writer for this long. */
 const LAKE_FLUSH = '4s'
@@ -43,10 +43,10 @@ const LAKE_FLUSH = '4s'
 export const FORWARD_KEY = `whsec_${Buffer.alloc(32, 'test').toString('base64')}`
 
 const DAY_MS = 86_400_000
-/** Event time between the beginnings of two worlds; under load a day passes in four seconds. */
+/** Event time between the starts of two worlds; under load a day passes in four seconds. */
 const WORLD_MS = 80 * DAY_MS
 
-/** A partition does without a Redis that is silent for a second, and no wave of fraud trips the breaker. */
+/** A partition continues without a Redis that is silent for a second, and no wave of fraud trips the breaker. */
 const OBSERVED_LIMITS = {
   SLUICE_SESSION_TIMEOUT_MS: '5000',
   SLUICE_STATE_TIMEOUT_MS: '1000',
@@ -54,7 +54,7 @@ const OBSERVED_LIMITS = {
   SLUICE_BREAKER_TRAFFIC_SHARE: '1',
   SLUICE_BREAKER_VALUE_SHARE: '1',
   SLUICE_BLOCK_OBJECTIVE_MS: BLOCK_OBJECTIVE_MS,
-  // The worlds are ahead of our time, so that an enforcer finds leases which are not over.
+  // The worlds are ahead of our time, so that an enforcer finds active leases.
   SLUICE_EVENT_AHEAD_MS_MAX: String(365 * DAY_MS),
 }
 
@@ -66,7 +66,7 @@ export interface ObservedSystem {
   readonly healthyDeployment: Deployment
   /** Deploys these models to the scorers. */
   wantModels(deployment: Deployment): Promise<unknown>
-  /** The built-in policy, with another one in its shadow. */
+  /** The built-in policy, with another one as shadow. */
   readonly healthyPolicies: Deployment
   /** Digest of a ruleset with a condition that fails for every payment. */
   readonly failingPolicy: string
@@ -74,14 +74,14 @@ export interface ObservedSystem {
   readonly trippingPolicy: string
   /** Deploys these policies to the scorers. */
   wantPolicies(deployment: Deployment): Promise<unknown>
-  /** A person resets what has tripped, for the first time. */
+  /** Resets tripped breakers for the first time, as an operator does. */
   resetBreakers(): Promise<unknown>
   /** Starts scorer 0 or 1, for the first time or again. */
   startScorer(index: 0 | 1, more?: Readonly<Record<string, string>>): Promise<ScorerProcess>
   startSubscriber(): Promise<CliProcess>
   /** Forwards every alert to one target, signed with FORWARD_KEY. */
   startForwarder(url: string): Promise<CliProcess>
-  /** Recomputes everything. */
+  /** Recomputes all decisions. */
   startSkewMeter(): Promise<CliProcess>
   startEnforcer(): Promise<CliProcess>
   /** Joins blocks with the receipts of the enforcer. */
@@ -116,7 +116,9 @@ export interface Load {
   readonly seed: number
 }
 
-/** Opens stream, proxy and Prometheus; processes are started by the test. Without an address, the Redis of all tests. */
+/**
+ * Opens stream, proxy and Prometheus; the test starts the processes. By default it uses the Redis shared by all tests.
+ */
 export async function openObservedSystem(
   t: TestContext,
   redisUrl?: string,
@@ -207,7 +209,7 @@ export async function openObservedSystem(
     startProducer({ perSecond, fraudShare, seed }) {
       const world = ['--cards', '300', '--terminals', '60', '--merchants', '40']
       const load = ['--rate', String(perSecond), '--fraud-share', String(fraudShare)]
-      // Each world begins after the one before: traffic of the past changes no state, and is seldom alerted.
+      // Each world begins after the previous one: traffic from the past changes no state, and seldom causes alerts.
       const start = new Date(worldStartMs).toISOString()
       worldStartMs += WORLD_MS
       const bounds = ['--seed', String(seed), '--duration', LOAD_DURATION, '--start', start]
@@ -216,7 +218,7 @@ export async function openObservedSystem(
   }
 }
 
-/** Puts a policy into the store; gives the digest of its ruleset. */
+/** Stores a policy; returns the digest of its ruleset. */
 function addPolicy(store: string, text: string, mode: Mode = 'flag'): string {
   return addRuleset(store, {
     version: 1,
@@ -240,7 +242,7 @@ async function shadowedStore(
   return { folder, shadow }
 }
 
-/** Tries soon again, so that a fault that has ended clears soon. */
+/** Retries soon, so that a repaired fault clears soon. */
 function targetsFile(t: TestContext, url: string): string {
   const target = {
     name: 'observed',

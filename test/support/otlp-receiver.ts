@@ -1,4 +1,4 @@
-// A receiver of spans as OTLP over HTTP with JSON, on a port of its own, that records them.
+// A receiver of spans as OTLP over HTTP with JSON, on its own port, that records them.
 
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -43,9 +43,9 @@ export interface OtlpReceiver {
   readonly spans: readonly ReceivedSpan[]
   /** `service.name` of each request. */
   readonly services: ReadonlySet<string>
-  /** Paths that were asked for. */
+  /** Requested paths. */
   readonly paths: ReadonlySet<string>
-  /** From now on each request is answered with this status. */
+  /** From now on every request is answered with this status. */
   answerWith(status: number): void
 }
 
@@ -84,7 +84,7 @@ export async function openOtlpReceiver(t: TestContext): Promise<OtlpReceiver> {
   }
 }
 
-/** Value of one attribute; undefined when it is not there. */
+/** Value of one attribute; undefined when it is absent. */
 export function attributeOf(
   { attributes }: { readonly attributes: readonly Attribute[] },
   key: string,

@@ -1,4 +1,4 @@
-// Everything a stream's scorers have published, as a read_committed reader of its own sees it while they run.
+// Everything that a stream's scorers have published, as seen by a separate read-committed reader while they run.
 
 import { closeWith } from './cleanup.ts'
 import { randomUUID } from 'node:crypto'
@@ -10,16 +10,18 @@ import type { TestContext } from 'node:test'
 import { PARTITION_COUNT, type TestStream } from './streams.ts'
 
 export const OUTPUT_TOPICS = ['decisions', 'alerts', 'leases', 'dead-letters'] as const
-/** How keys of annotations begin; each reading to the end has its own, since a stream may hold those of earlier ones. */
+/**
+ * Prefix of the keys of end markers. Each call of `readToEnd` has its own key, since a stream may hold earlier markers.
+ */
 const END_KEY = 'end-of-test'
-/** So long without anything new. Only so that a test that can no longer succeed fails with a reason. */
+/** Limit on the time without new messages, so that a test that cannot succeed any more fails with a reason. */
 const SILENCE_MS_MAX = 90_000
 
 export interface SeenBatch {
   readonly partition: number
-  /** Its place in the decisions topic. */
+  /** Its offset in the decisions topic. */
   readonly offset: number
-  /** As published: the next block of the partition carries the hash of these bytes. */
+  /** The published bytes: the next decision batch of the partition has the hash of these. */
   readonly value: Buffer
   readonly block: DecisionBatch
 }
@@ -37,12 +39,12 @@ export class Outputs {
   readonly blocks: SeenBatch[] = []
   readonly alerts: Alert[] = []
   readonly leases: Lease[] = []
-  /** Leases as they are now, by card. */
+  /** Current leases, by card. */
   readonly liveLeases = new Map<string, Lease>()
   readonly deadLetters: DeadLetter[] = []
   /** By partition, the offset of transactions up to which everything is answered. */
   readonly nextOffsets = new Array<number>(PARTITION_COUNT).fill(0)
-  /** The same of labels. */
+  /** The same for labels. */
   readonly labelNextOffsets = new Array<number>(PARTITION_COUNT).fill(0)
   readonly #stream: TestStream
   #endKey = ''
@@ -65,7 +67,7 @@ export class Outputs {
     )
   }
 
-  /** Resolves as soon as the condition holds; asked again after everything that arrives. */
+  /** Resolves as soon as the condition holds; checked after each arrival. */
   async until(what: string, condition: () => boolean): Promise<void> {
     if (condition()) return
     await new Promise<void>((resolve, reject) => {
@@ -95,8 +97,8 @@ export class Outputs {
   }
 
   /**
-   * Resolves when everything is answered and read. Marks sent behind all of it tell the end; a committed reader
-   * gets to see them only when no transaction before them is left open.
+   * Resolves when everything is answered and read. Markers sent behind all output show the end; a read-committed reader
+   * sees them only when no transaction before them is open.
    */
   async readToEnd(): Promise<void> {
     await this.until('all answers', () => this.isCaughtUp)

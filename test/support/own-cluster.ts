@@ -1,5 +1,5 @@
-// A Kafka cluster of one test file's own, whose brokers it may kill: three brokers that hold three replicas of everything, and a
-// controller apart from them.
+// A Kafka cluster for one test file, whose brokers it may kill: three brokers that hold three replicas of everything,
+// and a separate controller.
 
 import { randomBytes } from 'node:crypto'
 import { spawn, type ChildProcess } from 'node:child_process'
@@ -22,7 +22,7 @@ export const BROKERS = 3
 const CONTROLLER = 0
 const FORMAT_LIMIT_MS = 60_000
 const JAVA_FLAGS = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto']
-/** A broker that is killed is missed soon, and comes back as soon. */
+/** A killed broker is detected soon, and comes back as soon. */
 const SHARED_SETTINGS = {
   'default.replication.factor': '3',
   'min.insync.replicas': '2',
@@ -40,7 +40,7 @@ export interface OwnCluster {
   restart(broker: number): Promise<void>
 }
 
-/** Starts a cluster and makes it that of this file's streams; it ends with the test, its data with it. */
+/** Starts a cluster that this file's streams use; the cluster and its data are removed when the test ends. */
 export async function openCluster(t: TestContext): Promise<OwnCluster> {
   const found = await requirePrerequisites(['java'], thisMachine(process.env), () => undefined)
   const java = found.get('java') ?? 'java'

@@ -12,7 +12,7 @@ import { claimPorts } from './claims.ts'
 import { closeWith } from './cleanup.ts'
 import { eventually } from './poll.ts'
 
-/** Starts it; resolves to its address. It stores nothing on disk by default, and ends with the test. */
+/** Starts it; resolves to its address. By default it stores nothing on disk, and it ends with the test. */
 export async function openOwnRedis(t: TestContext): Promise<string> {
   const found = await requirePrerequisites(['redis'], thisMachine(process.env), (line) => {
     process.stderr.write(`sluice: ${line}\n`)

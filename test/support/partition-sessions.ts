@@ -1,4 +1,4 @@
-// Sessions on a real Redis without a scorer: the reads and writes of a partition, by hand.
+// Sessions on a real Redis without a scorer: explicit reads and writes of a partition.
 
 import type { TestContext } from 'node:test'
 import { Redis } from 'ioredis'
@@ -22,18 +22,18 @@ import type { TestKeys } from './streams.ts'
 
 export const AT_MS = 1_700_000_000_000
 
-/** A terminal as state names it. */
+/** The key of a terminal in the state. */
 export function terminalKey(terminal: string): number {
   return entityKeyOf('terminal', hashOf(terminal))
 }
 
-/** Offsets of the events that a part holds. */
+/** Offsets of the events in an aggregate. */
 export function offsetsOf(part: EntityPart | undefined): readonly number[] {
   const count = part?.count ?? 0
   return Array.from({ length: count }, (_, index) => part?.at(index, ENTITY_COLUMN.offset) ?? -1)
 }
 
-/** This partition's part of a terminal, and those of the others. */
+/** This partition's aggregate of a terminal, and those of the others. */
 export function ownPart(snapshot: PartitionSnapshot, terminal: string): EntityPart {
   return snapshot.ownEntity('terminal', hashOf(terminal))
 }

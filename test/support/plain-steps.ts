@@ -2,7 +2,7 @@
 
 import { HOUR_MS, itemsOf, type Step, type StreamItem } from './feature-streams.ts'
 
-/** One step of a stream, plain but for what is given. */
+/** One step of a regular stream, with the given fields changed. */
 export function stepAt(given: Partial<Step>): Step {
   return {
     gapMs: 0,

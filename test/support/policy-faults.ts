@@ -6,7 +6,7 @@ import type { ObservedSystem } from './observed-system.ts'
 
 type Waits = (alert: string) => Promise<unknown>
 
-/** Makes each, waits for its alert, repairs it, and waits until the alert is gone. */
+/** Causes each fault, waits for its alert, repairs it, and waits until the alert has cleared. */
 export async function breakPolicies(
   system: ObservedSystem,
   fires: Waits,
@@ -22,7 +22,7 @@ export async function breakPolicies(
   }
   await system.wantPolicies(activated(healthyPolicies, system.trippingPolicy))
   await fires('SluiceBreakerOpen')
-  // Another policy does not reset what has tripped.
+  // Another policy does not reset a tripped breaker.
   await system.wantPolicies(healthyPolicies)
   await system.resetBreakers()
   await clears('SluiceBreakerOpen')

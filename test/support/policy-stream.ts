@@ -14,7 +14,7 @@ import { runSluice, type EndedCommand } from './sluice-command.ts'
 import { openStream, type TestStream } from './streams.ts'
 
 export const POLICY_HEAD = 'apiVersion: sluice/v1\nname: cards\nmatch: first\n'
-/** Everything above 20 EUR is flagged, everything below is approved; names say which rule it was. */
+/** Everything above 20 EUR is flagged, everything below is approved; names show which rule matched. */
 export const BY_AMOUNT = `${POLICY_HEAD}segments:
   - name: large
     when: transaction.referenceMinor >= 2000

@@ -4,10 +4,10 @@ import { setTimeout as sleepMs } from 'node:timers/promises'
 import { inspect } from 'node:util'
 
 const INTERVAL_MS = 10
-/** Only so that a test that can no longer succeed fails with a reason. */
+/** Limit, so that a test that cannot succeed any more fails with a reason. */
 const WAIT_MS_MAX = 60_000
 
-/** Polls until the answer is yes. @throws Error naming what did not happen. */
+/** Polls until the answer is yes. @throws Error naming the expectation. */
 export async function eventually(
   what: string,
   ask: () => Promise<boolean>,
@@ -16,7 +16,7 @@ export async function eventually(
   await firstAnswer(what, async () => ((await ask()) ? true : null), { limitMs, intervalMs })
 }
 
-/** Polls until there is an answer, and returns it. @throws Error naming what did not happen. */
+/** Polls until there is an answer, and returns it. @throws Error naming the expectation. */
 export async function firstAnswer<Answer>(
   what: string,
   ask: () => Promise<Answer | null>,
@@ -32,8 +32,9 @@ export async function firstAnswer<Answer>(
 }
 
 /**
- * Reads again and again until what it finds is enough, and gives that. What was committed is not seen at once: a broker
- * follows its controller, and a transaction ends in one partition after the other. @throws Error with the last reading.
+ * Reads repeatedly until the result is sufficient, and returns it. Committed messages are not visible at once: a broker
+ * lags behind its controller, and a transaction ends in one partition after the other. @throws Error with the last
+ * result.
  */
 export async function readUntil<Found>(
   what: string,
@@ -52,7 +53,7 @@ export async function readUntil<Found>(
   }
 }
 
-/** `readUntil` of a list: gives it once there are so many in it. */
+/** `readUntil` for a list of at least this length. */
 export function readAtLeast<Item>(
   countMin: number,
   what: string,

@@ -24,7 +24,7 @@ export async function promtoolProgram(): Promise<string> {
   return promtoolBeside(await prometheusProgram())
 }
 
-/** A folder that is gone when the test ends. */
+/** A folder that is deleted when the test ends. */
 export function temporaryFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-prometheus-'))
   closeWith(t, () => {

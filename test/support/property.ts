@@ -10,7 +10,7 @@ export function holds<Values extends [unknown, ...unknown[]]>(
   check(runs, property, false)
 }
 
-/** The same for streams so long that looking for a smaller counter-example takes longer than the test may. */
+/** The same for streams so long that shrinking a counter-example takes longer than the test may. */
 export function holdsForLong<Values extends [unknown, ...unknown[]]>(
   runs: number,
   property: fc.IProperty<Values>,

@@ -49,7 +49,7 @@ export interface LiveTurn {
   readonly partition: number
   readonly labels: number
   readonly entries: number
-  /** Whether the partition looks how far the others are, or goes by what it saw the last time. */
+  /** True when the partition reads the progress of the others, instead of reusing what it read last. */
   readonly looks: boolean
   readonly crashes: boolean
   /** Nothing of the state can be read. */
@@ -65,8 +65,8 @@ export function readRecord(record: Uint8Array): Transaction {
 }
 
 /**
- * Without repeats of an id that is older than a replay remembers a card that has had nothing else since: in the
- * scorer, too, only the lifetime of its keys decides whether it still knows such a card.
+ * Removes repeats of an id that is older than a replay remembers a card without other events: in the scorer, too, only
+ * the lifetime of its keys decides whether it still knows such a card.
  */
 export function inMemory(items: readonly StreamItem[]): readonly StreamItem[] {
   const firstMs = new Map<string, number>()
@@ -113,7 +113,7 @@ function next(log: readonly { readonly offset: number }[]): number {
   return offset % 5 === 4 ? offset + 1 : offset
 }
 
-/** The log as a replay takes it. */
+/** The log as input of a replay. */
 export function entriesOf({ entries }: RecordedLog): readonly ReplayEntry[] {
   return entries.map((entry) =>
     entry.kind === 'transaction' ? { ...entry, record: entry.record ?? null } : entry,
@@ -124,7 +124,7 @@ export function labelsOf({ labels }: RecordedLog): readonly ReplayLabel[] {
   return labels
 }
 
-/** Blocks in the order of their commits. `stepMs` is how far apart they are by their own clock. */
+/** Decision batches in commit order. `stepMs` is their distance by their own clock. */
 export function runLive(
   logs: readonly RecordedLog[],
   turns: readonly LiveTurn[],
@@ -153,7 +153,10 @@ interface Place {
 }
 
 class LivePartition implements PartitionState {
-  /** As the scorer has it: what is that far behind another partition finds what that partition knew of then forgotten. */
+  /**
+   * As in the scorer: an event that is far behind another partition finds that partition's aggregates of its time
+   * already dropped.
+   */
   entityHorizonMs = -Infinity
   readonly messages = new PlainMessages()
   readonly #partition: number
@@ -237,7 +240,7 @@ class LivePartition implements PartitionState {
     })
   }
 
-  /** Decided without state; the state is folded afterwards, as a restore does. */
+  /** Decides without state; the state is computed afterwards, as a restore does. */
   #foldDegraded(
     labels: readonly PartitionLabel[],
     entries: readonly PartitionEntry[],

@@ -1,5 +1,5 @@
-// A proxy to Redis that a test can disconnect, or hold at a chosen command: a write can then be in flight for longer
-// than its writer is the owner. Redis itself is the real one.
+// A proxy to Redis that a test can disconnect, or hold at a chosen command, so that a write is in flight for longer
+// than its writer is the owner. Redis itself is a real one.
 
 import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
@@ -36,7 +36,7 @@ export class RedisProxy {
     return url.href
   }
 
-  /** Resolves once a command with this text has come; it and all that follows wait here until `release`. */
+  /** Resolves once a command with this text has arrived; it and all later commands wait here until `release`. */
   async holdAt(text: string): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#match = { text, onHeld: resolve }

@@ -17,7 +17,7 @@ export async function readState({ redisUrl, streamId }: TestStream): Promise<Map
   }
 }
 
-/** By partition, the offset of transactions up to which the state holds everything; -1 for no state. */
+/** By partition, the offset of transactions up to which the state is complete; -1 without state. */
 export async function readStateOffsets(stream: TestStream): Promise<readonly number[]> {
   const redis = new Redis(stream.redisUrl)
   try {

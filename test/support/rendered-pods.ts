@@ -91,7 +91,7 @@ export function podsOf(manifests: readonly Manifest[]): readonly Pod[] {
     }))
 }
 
-/** True when a selector of labels means this pod. */
+/** True when a selector of labels matches this pod. */
 export function selects({ matchLabels = {}, matchExpressions = [] }: Selector, pod: Pod): boolean {
   return (
     Object.entries(matchLabels).every(([name, value]) => pod.labels[name] === value) &&

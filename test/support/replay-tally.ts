@@ -29,7 +29,7 @@ export interface Tally {
 export interface Fed {
   readonly logs: readonly RecordedLog[]
   readonly blocks: readonly RecordedBatch[]
-  /** How many messages of each kind come at a time, used in turn. */
+  /** Number of messages of each kind per chunk, used in turn. */
   readonly chunks: readonly number[]
   readonly sample?: ReplaySample
   readonly valuesMax?: number

@@ -1,29 +1,29 @@
-// Schedule of the test files: which run concurrently, and in what order.
+// Schedule of the test files: the files that run concurrently, and their order.
 
 import { availableParallelism } from 'node:os'
 
 /** Files below this share one line of the report. */
 const QUICK_SECONDS = 5
 
-/** Files that run at the same time, so many of them at once. */
+/** Files that run concurrently, with a limit. */
 export interface Group {
   readonly files: readonly string[]
   readonly concurrency: number
 }
 
-/** Suites whose files mostly wait: for sessions that end, for groups that deal out partitions, for servers that start. */
+/** Suites whose files mostly wait: for sessions that end, for group assignments, for servers that start. */
 const WAITING_SUITES: readonly string[] = ['integration', 'integrity']
 const WAITING_AT_ONCE = 3
-/** Suites whose files watch times that a busy machine would stretch. */
+/** Suites whose files measure times that a busy machine would stretch. */
 const WATCHING_SUITES: readonly string[] = ['observability', 'bench']
 const WATCHING_AT_ONCE = 2
-/** Files of the waiting suites that run alone all the same, with the reason. */
+/** Files of the waiting suites that run alone, with the reason. */
 export const ALONE: Readonly<Record<string, string>> = {
   'integrity/lease-clock.test.ts': 'its kills must fall within 350 ms of a time by the clock',
   'integrity/lease-rebalance.test.ts':
     'a scorer must be stopped within 2.5 s of payments, before their leases end by the clock',
 }
-/** Long files, the longest first: begun last, one of them would run on when all others are done. */
+/** Long files, longest first: started last, one of them would run on after all others. */
 export const LONG: readonly string[] = [
   'integrity/kills.test.ts',
   'integrity/lake.test.ts',
@@ -53,7 +53,7 @@ export const LONG: readonly string[] = [
   'unit/trainer/trainer-choices.test.ts',
 ]
 
-/** Files, named from test/ on, in the order and the company in which they run. */
+/** Files, named relative to test/, in the order and grouping in which they run. */
 export function schedule(files: readonly string[]): readonly Group[] {
   const suiteOf = (file: string): string => file.split('/')[0] ?? ''
   const isAlone = (file: string): boolean => file in ALONE
@@ -74,7 +74,7 @@ export function schedule(files: readonly string[]): readonly Group[] {
     .map((group) => ({ ...group, files: longestFirst(group.files) }))
 }
 
-/** Lines on how long the files of a run took, the slowest first; quick ones in one line. */
+/** Durations of a run's files, slowest first; quick ones share one line. */
 export function durationReport(seconds: ReadonlyMap<string, number>): readonly string[] {
   const files = [...seconds].toSorted(([, a], [, b]) => b - a)
   const slow = files.filter(([, each]) => each >= QUICK_SECONDS)

@@ -1,4 +1,4 @@
-// A scorer in a process of its own, as an operator would run it, that tests can watch, stop and kill.
+// A scorer in its own process, as an operator would run it, that tests can watch, stop and kill.
 
 import { closeWith } from './cleanup.ts'
 import { spawn, type ChildProcess } from 'node:child_process'
@@ -20,7 +20,7 @@ export interface ScorerProcess {
   readonly metricsPort: number
   /** Its log so far; all of it once `end` has resolved. */
   readonly log: string
-  /** Resolves once its log has the text: a page of it may be answered before its last line is here. */
+  /** Resolves once its log has the text: a page may be answered before the last log line has arrived. */
   logged(text: string): Promise<void>
   signal(name: NodeJS.Signals): void
   /** Sends the signal and waits for the end. Exit code, or null after a signal. */
@@ -31,7 +31,10 @@ export interface ScorerProcess {
   metric(name: string, labels?: string): Promise<number>
 }
 
-/** Starts a scorer, all guards on unless one is named, and resolves once it has joined its group. It is killed when the test ends. */
+/**
+ * Starts a scorer, with all guards unless one is named, and resolves once it has joined its group. It is killed when
+ * the test ends.
+ */
 export async function startScorer(
   t: TestContext,
   environment: Readonly<Record<string, string>>,
@@ -46,7 +49,7 @@ export async function startScorer(
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
-  // Not `exit`: what it wrote at last may still be on its way then.
+  // Not `exit`: its last output may still be in flight then.
   const closed = once(child, 'close') as Promise<[number | null]>
   closeWith(t, async () => {
     child.kill('SIGKILL')

@@ -26,7 +26,7 @@ export interface RolesAtWork {
   environmentOf(user: Parameters<SecureStage['kafkaEnv']>[0], more?: Environment): Environment
   /** Sends as an administrator, into the partition of the key. */
   send(topic: Topic, key: string, value: Buffer | string): Promise<void>
-  /** Publishes a block that begins now, of a card of its own. */
+  /** Publishes a block of a new card that begins now. */
   publishBlock(): Promise<Alert>
   close(): Promise<void>
 }
@@ -67,7 +67,7 @@ export async function openRolesAtWork(roles: readonly string[]): Promise<RolesAt
   }
 }
 
-/** Runs a service until it has done its work. @throws what it ends with before that. */
+/** Runs a service until it has done its work. @throws its error if it ends before. */
 export async function runUntilDone(
   run: (signal: AbortSignal, done: () => void) => Promise<void>,
 ): Promise<void> {
@@ -87,7 +87,7 @@ export async function runUntilDone(
   await ended
 }
 
-/** Calls `done` once these series of a process's metrics are above 0; at the signal it is no more asked for. */
+/** Calls `done` once these series of a process's metrics are above 0, or stops at the signal. */
 export function whenCounted(
   port: number,
   series: readonly string[],

@@ -1,4 +1,4 @@
-// The rights of the roles as infra/security/ lists them, granted to and taken from a running Kafka and Redis.
+// The rights of the roles, from infra/security/, granted to and revoked from a running Kafka and Redis.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,7 +18,7 @@ interface AclList {
   }[]
 }
 
-/** Every single right of a role: one operation on one resource. */
+/** Every right of a role: one operation on one resource. */
 export function rightsOf(role: string, prefix: string, groupId: string): readonly AclEntry[] {
   const text = readFileSync(join(FOLDER, 'kafka-acls.json'), 'utf8')
   const list = (JSON.parse(text) as { readonly roles: readonly AclList[] }).roles.find(

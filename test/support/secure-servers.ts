@@ -19,7 +19,7 @@ import { openAuthority, type KeyPair } from './test-certificates.ts'
 const run = promisify(execFile)
 const ROOT = join(import.meta.dirname, '../..')
 const LOG_CHARACTERS_MAX = 20_000
-/** Users of Kafka: `admin` may do everything, the others only what their lists say. */
+/** Users of Kafka: `admin` may do everything, the others only what their lists grant. */
 const KAFKA_USERS = [
   'admin',
   'scorer',
@@ -50,13 +50,13 @@ export interface SecureServers {
   readonly redisUrl: string
   readonly kafkaPasswords: Readonly<Record<KafkaUser, string>>
   readonly redisPasswords: Readonly<Record<(typeof REDIS_USERS)[number], string>>
-  /** Paths of PEM files: the authority, one that signed nothing here, and our certificate with its key. */
+  /** Paths of PEM files: the authority, an unrelated authority, and our certificate with its key. */
   readonly files: Readonly<
     Record<'ca' | 'otherCa' | 'cert' | 'key' | 'otherCert' | 'otherKey', string>
   >
   /** Writes a file into the servers' folder and returns its path. */
   file(name: string, text: string): string
-  /** Every secret in use, as it must not occur in any output. */
+  /** Every secret in use; none may occur in any output. */
   readonly secrets: readonly string[]
   close(): Promise<void>
 }
@@ -166,7 +166,7 @@ async function startKafka(
   const plainUsers = Object.entries(passwords).map(
     ([name, word]) => `user_sluice-${name}="${word}"`,
   )
-  // A later line wins over the same name in the stack's own settings.
+  // A later line overrides the same setting of the stack.
   const settings = [
     template,
     `listeners=${listeners},CONTROLLER://127.0.0.1:${controllerPort}`,
@@ -174,7 +174,7 @@ async function startKafka(
     'inter.broker.listener.name=MTLS',
     'listener.security.protocol.map=CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL,MTLS:SSL',
     'authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer',
-    // The node talks to its own controller without a name, on a port of the loopback interface.
+    // The node connects to its own controller without a login, on a port of the loopback interface.
     'super.users=User:ANONYMOUS;User:server;User:sluice-admin',
     'allow.everyone.if.no.acl.found=false',
     'ssl.keystore.type=PEM',

@@ -1,5 +1,5 @@
-// A Kafka and a Redis that require TLS, a login and rights, with the rights of every role granted: the starting point of
-// the tests of connections.
+// A Kafka and a Redis that require TLS, a login and rights, with the rights of every role granted: the base of the
+// tests of connections.
 
 import { ok, rejects } from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -32,7 +32,7 @@ export const RETRY = { initialRetryTime: 20, maxRetryTime: 200, retries: 6 } as 
 const ROOT = join(import.meta.dirname, '../..')
 const ROLES = ['scorer', 'producer', 'labels-writer', 'subscriber', 'trainer', 'topic-admin']
 
-/** Starts the servers and grants these roles what infra/security/ lists. */
+/** Starts the servers and grants these roles their rights from infra/security/. */
 export async function openSecureStage(roles: readonly string[] = ROLES): Promise<SecureStage> {
   const servers = await openSecureServers()
   const stage = new SecureStage(servers, createCodecs(await new FileRegistry().load()))
@@ -41,13 +41,13 @@ export async function openSecureStage(roles: readonly string[] = ROLES): Promise
   return stage
 }
 
-/** The servers, and who uses them in which role. */
+/** The servers and their users by role. */
 export class SecureStage {
   readonly servers: SecureServers
   readonly codecs: Codecs
   /** An administrator, who may do everything. */
   readonly admin: Admin
-  /** Everything that processes wrote, for the search for secrets. */
+  /** The output of all processes, to be searched for secrets. */
   readonly outputs: string[] = []
 
   constructor(servers: SecureServers, codecs: Codecs) {
@@ -94,7 +94,7 @@ export class SecureStage {
       ...this.redisEnv('scorer'),
       SLUICE_TOPIC_PREFIX: PREFIX,
       SLUICE_GROUP_ID: GROUP,
-      // Each run has a stream of its own: state is missing, so the log is read again outside the group.
+      // Each run has its own stream: state is missing, so the log is read again outside the group.
       SLUICE_STREAM_ID: `secure-${randomUUID().slice(0, 8)}`,
       SLUICE_METRICS_PORT: '0',
       SLUICE_BACKEND: 'compiled',
@@ -115,7 +115,7 @@ export class SecureStage {
     await work()
   }
 
-  /** A refusal with a remedy, or a topic that is hidden from us, or what the work itself found to be left. */
+  /** True for a refusal with a remedy, a topic that is hidden from us, or remains that the work itself found. */
   #isClear(error: unknown, right: AclEntry): boolean {
     const codes: readonly ErrorCode[] = ['SLUICE_ACCESS_DENIED', 'SLUICE_TOPICS_INVALID']
     const isOurs = codes.some((code) => isSluiceError(error, code))
@@ -125,7 +125,7 @@ export class SecureStage {
     return true
   }
 
-  /** Fails when groups of this name are left, and removes them. */
+  /** Fails when groups with this prefix remain, and removes them. */
   async noGroupIsLeft(start: string): Promise<void> {
     const { groups } = await this.admin.listGroups()
     const left = groups.map(({ groupId }) => groupId).filter((groupId) => groupId.startsWith(start))

@@ -1,5 +1,5 @@
-// The services compiled once for a whole run of tests: a process that a test starts is then ready with half of the
-// processor time that it takes from the sources, and there are hundreds of them.
+// The services, compiled once for a whole run of tests: a process that a test starts then needs half of the processor
+// time that it needs from the sources, and there are hundreds of them.
 
 import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 const ROOT = join(import.meta.dirname, '../..')
-/** From the runner to the tests: the folder of the build. Without it, processes are started from the sources. */
+/** Passes the folder of the build from the runner to the tests. Without it, processes are started from the sources. */
 const FOLDER_VARIABLE = 'TEST_SERVICES_FOLDER'
 
 /** Below the root, so that packages, models and schemas are found from it. */
@@ -16,9 +16,12 @@ export interface ServicesBuild {
   remove(): void
 }
 
-/** Compiles as `npm run build` does, but for the types, into a folder of this run. Tests find it by the environment. */
+/**
+ * Compiles as `npm run build` does, but without type checks, into a folder of this run. The environment passes it to
+ * the tests.
+ */
 export async function buildServices(signal?: AbortSignal): Promise<ServicesBuild> {
-  // A run of tests inside a test uses that of the run around it.
+  // A run of tests inside a test uses the build of the outer run.
   const given = process.env[FOLDER_VARIABLE] ?? ''
   if (given !== '') return { folder: given, remove: () => undefined }
   mkdirSync(join(ROOT, '.sluice'), { recursive: true })
@@ -48,7 +51,7 @@ export async function buildServices(signal?: AbortSignal): Promise<ServicesBuild
 export type Entry =
   'services/cli/main.ts' | 'services/scorer/main.ts' | `test/support/careless-${string}.ts`
 
-/** Arguments of Node that start an entry, and those that it gets itself. Entries of tests are not built. */
+/** Arguments of Node that start an entry, followed by the entry's own. Entries of tests are not built. */
 export function startOf(entry: Entry, args: readonly string[] = []): readonly string[] {
   const folder = process.env[FOLDER_VARIABLE] ?? ''
   return folder === '' || entry.startsWith('test/')

@@ -1,4 +1,4 @@
-// Runs `sluice` as an operator does, in a process of its own, without a terminal.
+// Runs `sluice` as an operator does, in its own process, without a terminal.
 
 import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
@@ -12,7 +12,7 @@ export interface EndedCommand {
   readonly json: () => readonly Readonly<Record<string, unknown>>[]
 }
 
-/** Resolves with what it printed and its exit code. */
+/** Resolves with its output and its exit code. */
 export async function runSluice(
   args: readonly string[],
   environment: Readonly<Record<string, string>>,

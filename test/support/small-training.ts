@@ -26,7 +26,7 @@ export function folderFor(t: TestContext): string {
   return folder
 }
 
-/** Trains small nets for a few epochs on a small history with much fraud in it. */
+/** Trains small nets for a few epochs on a small history with many frauds. */
 export function train(
   out: string,
   change: Partial<TrainerOptions> = {},

@@ -9,7 +9,7 @@ import { ValueCache } from '../../services/platform/redis/value-cache.ts'
 import { readByLate } from '../../services/scorer/batch/read-set.ts'
 import type { Entry } from './fold-entries.ts'
 
-/** A page or two, so that others have to be read. */
+/** A page or two, so that others must be read. */
 const KEPT_WEIGHT_MAX = 300
 
 /** Messages of a partition that survive a crash. */
@@ -67,7 +67,7 @@ export class StoredMessages {
     }
   }
 
-  /** As the script of a write does, all at once. */
+  /** Atomic, like the script of a write. */
   write(messages: MessagePages, committedMs: number): void {
     const { changed, dropped } = messages.takeWrite(committedMs)
     for (const page of changed) {

@@ -1,6 +1,6 @@
 // Partitions that store their state as the scorer does, as encoded values and progress, in maps instead of Redis. A
-// batch reads values, folds, and appends to each value or rewrites it, compacted up to the committed position. A crash
-// loses everything that is not written.
+// batch reads values, applies entries, and appends to each value or rewrites it, compacted up to the committed
+// position. A crash loses everything that is not written.
 
 import { ByteWriter } from '../../services/core/features/state/bytes.ts'
 import type { CardHistory } from '../../services/core/features/state/card-history.ts'
@@ -36,7 +36,7 @@ import {
 } from './fold-entries.ts'
 import { StoredMessages, type PartitionPages, type Status } from './stored-messages.ts'
 
-/** Positions in a partition's logs: how many entries and labels come before. */
+/** Positions in a partition's logs: the number of preceding entries and labels. */
 export interface LogPosition {
   readonly entryCount: number
   readonly labelCount: number
@@ -55,7 +55,7 @@ export interface Guards {
 
 const ALL_GUARDS: Guards = { forgetsFromCommit: true, mergesCommittedOnly: true }
 
-/** Everything that a crash leaves. */
+/** Everything that survives a crash. */
 export class StoredPartitions {
   readonly cards = new Map<string, Buffer>()
   readonly entities = new Map<string, Buffer>()
@@ -68,7 +68,7 @@ export class StoredPartitions {
   }
 }
 
-/** Folds one partition batch by batch. */
+/** Applies one partition's log batch by batch. */
 export class StoredPartition {
   readonly #stored: StoredPartitions
   readonly #partition: number
@@ -78,7 +78,7 @@ export class StoredPartition {
   readonly #messages: StoredMessages
   /** Values that the partition has read or written, until they are evicted: the same objects are encoded again. */
   readonly #kept: KeptValues = { cards: new Map(), parts: new Map() }
-  /** Cards that were read since the partition began, and what it began with. */
+  /** Cards that were read since the partition started, and those that it started with. */
   #met = new Set<string>()
   #beganAtOffset = 0
   #fold = openFold(PARTITION_START)
@@ -112,8 +112,8 @@ export class StoredPartition {
   }
 
   /**
-   * Folds up to these positions and writes the state. Without a commit a crash comes back to before it. With `cuts`
-   * the batch is one of a live partition, which sees the others up to there.
+   * Applies the logs up to these positions and writes the state. Without a commit a crash goes back to the earlier
+   * position. With `frontiers` the batch is one of a live partition, which sees the others up to there.
    */
   step(to: LogPosition, frontiers: Frontiers | null = null): readonly FoldedRow[] {
     const entries = this.#log.entries.slice(this.#at.entryCount, to.entryCount)
@@ -166,7 +166,7 @@ export class StoredPartition {
     return this.#messages.begin(nextOffset, stored)
   }
 
-  /** Everything in memory is lost; the state stays as it was written. */
+  /** Everything in memory is lost; the state stays as written. */
   crash(): void {
     this.#at = this.#committed.at
     this.#fold = openFold(this.#committed.position)
@@ -176,7 +176,7 @@ export class StoredPartition {
   }
 }
 
-/** The offsets up to which a position in the logs has come. */
+/** The offsets at a position in the logs. */
 export function offsetsAt({ entries, labels }: PartitionLog, at: LogPosition): Cut {
   const after = (log: readonly { readonly offset: number }[], count: number): number =>
     count === 0 ? 0 : (log[count - 1]?.offset ?? 0) + 1
@@ -186,7 +186,7 @@ export function offsetsAt({ entries, labels }: PartitionLog, at: LogPosition): C
   }
 }
 
-/** Live: before this the parts of partitions that are ahead are incomplete. */
+/** Live: before this time the aggregates of partitions that are ahead are incomplete. */
 export function horizonOf(frontiers: Frontiers, partition: number): number {
   const newestMs = frontiers.map((frontier, index) =>
     index === partition ? -1 : (frontier?.newestEventMs ?? -1),
@@ -201,7 +201,7 @@ interface KeptValues {
 
 interface SnapshotOptions {
   readonly kept: KeptValues
-  /** Null for an aligned partition, which sees all that is stored. */
+  /** Null for an aligned partition, which sees everything that is stored. */
   readonly frontiers: Frontiers | null
   readonly messages: MessagePages
   /** Called when a card's history is first read. */
@@ -298,7 +298,7 @@ function append(values: Map<string, Buffer>, key: string, added: Buffer): void {
   values.set(key, Buffer.concat([values.get(key) ?? Buffer.alloc(0), added]))
 }
 
-/** Deals a stream out to partitions by `partitionOf`, with offsets that rise by 1, now and then by 2. */
+/** Deals a stream to partitions by `partitionOf`, with offsets that increase by 1, occasionally by 2. */
 export function logsOf(
   items: readonly StreamItem[],
   partitionCount: number,

@@ -16,8 +16,8 @@ import type { OracleState } from './live-oracle.ts'
 import { keysOf, PARTITION_COUNT } from './streams.ts'
 
 /**
- * By partition and name, the values that count, all of it merged that may be. Outcomes are left out: the logs of the oracle have
- * none.
+ * By partition and name, the values that count, merged as far as possible. Outcomes are left out, since the logs of the
+ * oracle have none.
  */
 export async function normalStateIn(
   redisUrl: string,
@@ -65,7 +65,7 @@ function put(normal: Map<string, string>, name: string, text: string | null): vo
   if (text !== null) normal.set(name, text)
 }
 
-/** Null for a card without history, which is as good as none. */
+/** Null for a card without history, which equals an absent one. */
 function cardText(card: CardHistory): string | null {
   card.normalise()
   for (let index = 0; index < card.count; index += 1) {

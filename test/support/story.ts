@@ -1,4 +1,4 @@
-// A few transactions one by one, for tests that state a rule with an example.
+// Single transactions, for tests that state a rule with an example.
 
 import { FEATURE_NAMES } from '../../services/core/features/catalogue/feature-list.ts'
 import {
@@ -65,7 +65,7 @@ export class Told {
   }
 }
 
-/** One state in memory, with as many partitions as are named. */
+/** One state in memory, with as many partitions as the payments name. */
 export class Story {
   readonly states: PlainState[] = []
   readonly #folds: PartitionFold[] = []
@@ -128,7 +128,7 @@ export class Story {
   }
 }
 
-/** Names in the order of their references. */
+/** Names in the order of their hashes. */
 export function idsInOrder(count: number): readonly string[] {
   return Array.from({ length: count }, (_, index) => `id-${index}`).toSorted(
     (a, b) => hashOf(a) - hashOf(b),

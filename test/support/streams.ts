@@ -1,4 +1,4 @@
-// A stream of its own for one test: topics, consumer group and Redis keys that no other test uses and that are deleted
+// A separate stream for one test: topics, consumer group and Redis keys that no other test uses and that are deleted
 // afterwards, and the sender that fills it. Sent messages are recorded for the audit.
 
 import { closeWith } from './cleanup.ts'
@@ -18,15 +18,20 @@ import type { SimulatorOptions } from '../../tools/simulator/options.ts'
 export const PARTITION_COUNT = 4
 const REQUEST_MESSAGES_MAX = 2_000
 const TOPICS_ATTEMPTS_MAX = 5
-/** Replicas in a test's own cluster; the broker that tests share is alone. */
+/** Replicas in a test's own cluster; the tests' shared broker is alone. */
 const REPLICAS_MAX = 3
 /** One time stamp for all streams of a test file, so that equal input gives equal alerts. */
 const SENT_AT_MS = Date.now()
-/** A busy machine keeps a scorer from its heartbeats for a while; one that is out of its group for that looks like a fault. */
+/**
+ * A busy machine delays heartbeats for a while; a scorer that loses its membership because of that would look like a
+ * fault.
+ */
 const SESSION = { SLUICE_SESSION_TIMEOUT_MS: '6000' } as const
 /** Instead of the 250 ms of production. */
 const PATIENCE = { SLUICE_STATE_TIMEOUT_MS: '5000' } as const
-/** For scorers that a test kills or stops, so that what they leave is soon dealt out. Not for those that must stay. */
+/**
+ * For scorers that a test kills or stops, so that their partitions are soon reassigned. Not for those that must stay.
+ */
 export const SHORT_SESSION = { SLUICE_SESSION_TIMEOUT_MS: '1500' } as const
 /** For scorers that must keep their partitions through a pause of their own, or of the broker. */
 export const LONG_SESSION = { SLUICE_SESSION_TIMEOUT_MS: '30000' } as const
@@ -34,8 +39,8 @@ export const LONG_SESSION = { SLUICE_SESSION_TIMEOUT_MS: '30000' } as const
 type InputTopic = 'transactions' | 'labels'
 
 /**
- * Content of one offset of transactions: a watermark gets no answer, nor does a record that ends a Kafka
- * transaction and that no reader sees; all else gets one.
+ * Content of one offset of transactions: a watermark gets no answer, nor does a control record, which no reader sees;
+ * everything else gets one.
  */
 export type Sent = 'watermark' | 'control' | 'other'
 
@@ -48,29 +53,29 @@ export interface TestStream {
   readonly kafka: Kafka
   readonly admin: Admin
   readonly codecs: Codecs
-  /** Time of every message that does not name one of its own. */
+  /** Time of every message without its own. */
   readonly sentAtMs: number
-  /** By partition, what was sent to transactions, in offset order. */
+  /** By partition, the messages sent to transactions, in offset order. */
   readonly sent: readonly Sent[][]
-  /** By partition, how much was sent to labels, watermarks included. */
+  /** By partition, the number of messages sent to labels, watermarks included. */
   readonly sentLabels: readonly number[]
   send(events: readonly ProducedEvent[]): Promise<void>
-  /** Sends bytes as they are. */
+  /** Sends bytes unchanged. */
   sendRaw(topic: InputTopic, partition: number, messages: readonly Message[]): Promise<void>
   /** Environment of a scorer of this stream. */
   environment(more?: Readonly<Record<string, string>>): Record<string, string>
-  /** The same for tests that count decisions with state: a busy machine degrades none that they do not mean to. */
+  /** The same for tests that count decisions with state: a busy machine causes no unintended degraded decision. */
   patientEnvironment(more?: Readonly<Record<string, string>>): Record<string, string>
 }
 
-/** Address of a server that the runner has started. @throws Error when the test was not run by it. */
+/** Address of a server that the runner has started. @throws Error when the runner did not start the test. */
 function addressOf(name: 'SLUICE_KAFKA_BROKERS' | 'SLUICE_REDIS_URL'): string {
   const value = process.env[name] ?? ''
   if (value === '') throw new Error(`${name} is not set; run this file with npm test.`)
   return value
 }
 
-/** Makes the topics; deletes them, the group and all keys of the stream when the test ends. */
+/** Creates the topics; deletes them, the group and all keys of the stream when the test ends. */
 export async function openStream(
   t: TestContext,
   name: string,
@@ -207,7 +212,7 @@ function noteLabels(sentLabels: number[], partition: number, count: number): voi
   sentLabels[partition] = (sentLabels[partition] ?? 0) + count
 }
 
-/** Makes the topics. A broker may not know a topic yet that it has just made; then they are asked for again. */
+/** Creates the topics. A broker may not know a topic yet that it has just created; then they are requested again. */
 async function makeTopics(admin: Admin, prefix: string, replicationFactor: number): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -226,7 +231,7 @@ export interface TestKeys {
   readonly streamId: string
 }
 
-/** Names a stream of its own without topics; its keys are deleted when the test ends. */
+/** Names a separate stream without topics; its keys are deleted when the test ends. */
 export function openKeys(t: TestContext, name: string): TestKeys {
   const keys = {
     redisUrl: addressOf('SLUICE_REDIS_URL'),

@@ -73,7 +73,7 @@ function pemOf(certificate: X509Certificate): string {
   return `${certificate.toString('pem')}\n`
 }
 
-/** The package's container of services asks for metadata of decorators, which none of its classes here has. */
+/** The package's dependency-injection container needs decorator metadata, which none of its classes here has. */
 async function loadX509(): Promise<typeof import('@peculiar/x509')> {
   const reflect = Reflect as {
     getMetadata?: unknown

@@ -5,11 +5,11 @@ import { isSluiceError, SluiceError } from '../../services/core/errors.ts'
 import { provisionStack } from '../../tools/servers/stack.ts'
 import { stackPaths, readRecord } from '../../tools/servers/stack-record.ts'
 
-/** Servers that answer, and a sentence on where they come from. */
+/** Running servers, and a sentence on their origin. */
 export interface TestStack {
   readonly brokers: readonly string[]
   readonly redisUrl: string
-  /** True for an address that was given: the variable may carry a password, which the URL here does not. */
+  /** True for a given address: the variable may contain a password, which the URL here does not. */
   readonly isRedisGiven: boolean
   /** Their provider, for the screen. */
   readonly origin: string
@@ -29,7 +29,7 @@ export async function provisionTestStack(options: TestStackOptions): Promise<Tes
   const { env, onProgress } = options
   const named = env['SLUICE_STACK_PROVIDER'] ?? ''
   if (named === 'testcontainers') {
-    // Asked for by name: an address in the environment must not take its place unseen.
+    // Requested by name: an address in the environment must not silently take its place.
     if ((env['SLUICE_KAFKA_BROKERS'] ?? '') !== '' || (env['SLUICE_REDIS_URL'] ?? '') !== '') {
       throw new SluiceError(
         'SLUICE_CONFIG_INVALID',
@@ -78,7 +78,7 @@ async function fromContainers(
   onProgress: (line: string) => void,
   localProblem: Error | null,
 ): Promise<TestStack> {
-  // Loaded when it is needed: a Docker client is a lot to load for a run that has its servers.
+  // Loaded on demand: a Docker client is a lot to load for a run that has its servers.
   const { containerEngine, startContainerStack } = await import('./containers-stack.ts')
   if ((await containerEngine()) === null) {
     const local = localProblem === null ? '' : `${localProblem.message}\n`

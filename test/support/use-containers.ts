@@ -1,5 +1,5 @@
-// Starts Kafka and Redis in containers, shows that clients reach them, and removes them. Run in a process of its own
-// by the test of containers, with DOCKER_HOST set.
+// Starts Kafka and Redis in containers, shows that clients reach them, and removes them. The test of containers runs it
+// in a separate process with DOCKER_HOST set.
 
 import { startContainerStack } from './containers-stack.ts'
 

@@ -15,7 +15,7 @@ import {
 } from '../../services/alerts/forward/index.ts'
 import { closeWith } from './cleanup.ts'
 
-/** One request that was accepted. */
+/** One accepted request. */
 export interface ReceivedEvent {
   readonly event: CloudEventV1<Alert>
   readonly headers: Readonly<Record<string, string>>
@@ -31,9 +31,9 @@ export type Answer = (
 
 export interface WebhookReceiver {
   readonly url: string
-  /** Everything that was accepted, in the order of arrival, failed ones included. */
+  /** Everything that was accepted, in order of arrival, failed ones included. */
   readonly received: readonly ReceivedEvent[]
-  /** Ids that were answered with 2xx, in order. */
+  /** Ids answered with 2xx, in order. */
   readonly taken: readonly string[]
   readonly refused: ReadonlyMap<DeliveryRefusal, number>
   answer: Answer
@@ -47,7 +47,7 @@ export interface ReceiverOptions {
   readonly answer?: Answer
 }
 
-/** Null where npm has left the SDK out, since it does not allow this version of Node. */
+/** Null when npm has left the SDK out, since it does not support this version of Node. */
 async function loadSdk(): Promise<typeof import('cloudevents') | null> {
   try {
     return await import('cloudevents')
@@ -125,7 +125,7 @@ export async function openReceiver(
   })
 }
 
-/** With the SDK, which refuses what is no CloudEvent; without it, as plain JSON. */
+/** Uses the SDK, which refuses anything but a CloudEvent; without it, plain JSON. */
 function read(
   sdk: typeof import('cloudevents') | null,
   headers: Record<string, string>,

@@ -1,5 +1,5 @@
-// Turns a history of transactions and labels into rows of features with their ground truth, in order of event time.
-// Whatever cannot be used is left out and counted by reason; the counts are shown to people and stored with the model.
+// Turns a history of transactions and labels into rows of features with their ground truth, in event-time order.
+// Unusable events are left out and counted by reason; the counts are printed and stored with the model.
 
 import { createHash } from 'node:crypto'
 import type { RateTable } from '../../core/currency.ts'
@@ -23,7 +23,7 @@ const ROWS_AT_FIRST = 65_536
 /** Interval of progress reports, in transactions. */
 const PROGRESS_EVERY = 100_000
 
-/** Feature rows and ground truth. A transaction is a fraud when its latest label says so. */
+/** Feature rows and ground truth. A transaction is a fraud when its latest label is. */
 export interface Dataset {
   readonly rowCount: number
   /** `rowCount` x FEATURE_COUNT raw values; NaN is absent. */
@@ -46,9 +46,9 @@ export interface Dataset {
 export interface DatasetOptions {
   readonly rates: RateTable
   readonly onProgress: (line: string) => void
-  /** Earlier transactions count as history but become no rows; every transaction becomes a row unless given. */
+  /** Earlier transactions count as history but become no rows; by default every transaction becomes a row. */
   readonly keepFromMs?: number
-  /** Number of messages or rows that the source could not read, asked after the last event; none unless given. */
+  /** Number of messages or rows that the source could not read, asked after the last event; none by default. */
   readonly unreadable?: () => number
 }
 
@@ -303,7 +303,7 @@ interface LatestLabel {
 export class GroundTruth {
   readonly #skip: (reason: SkipReason) => void
   readonly #rows = new Map<string, KnownRow>()
-  /** Labels that came before their transaction, by its id. At most as many as the history has labels. */
+  /** Labels that came before their transaction, by its id; at most as many as the history has. */
   readonly #waiting = new Map<string, Label[]>()
   readonly #latestLabels = new Map<number, LatestLabel>()
   readonly #delaysMs: number[] = []
@@ -342,7 +342,7 @@ export class GroundTruth {
     return true
   }
 
-  /** Counts labels whose transaction never came, annotations the frauds in `truth` and returns the delays. */
+  /** Counts labels whose transaction never came, marks the frauds in `truth` and returns the delays. */
   finish(truth: Uint8Array): Float64Array {
     for (const labels of this.#waiting.values()) {
       for (let count = 0; count < labels.length; count += 1) {
@@ -364,7 +364,7 @@ export class GroundTruth {
     }
     const before = this.#latestLabels.get(row)
     if (before !== undefined && before.verdict !== label.verdict) {
-      // Two labels of the same moment: as for features, the later one in the history wins and the other is left out.
+      // Of two labels of the same moment the later one in the history wins, as for features, and the other is left out.
       if (before.knownAtMs === label.knownAtMs) this.#skip('label_clashes')
       else this.#correctedLabels += 1
     }

@@ -7,7 +7,7 @@ import type { DataPeriod } from '../../core/scoring/manifest.ts'
 import type { Dataset } from './dataset.ts'
 import { valueAt } from '../statistics.ts'
 
-/** Frauds that each period needs before a figure means anything. */
+/** Frauds that each period needs for a meaningful figure. */
 export const PERIOD_FRAUDS_MIN = 20
 
 /** Transactions that training needs: with fewer, a net has no batch to learn from. */

@@ -81,7 +81,7 @@ interface BandCounts {
 function bandOf({ verifyFrom, below, ...counts }: BandCounts): Band {
   const { rows, flags, blocks, missedFlags, missedBlocks } = counts
   const differing = missedFlags + missedBlocks
-  // Nothing is uncertain where the target is always asked.
+  // Nothing is uncertain when the target is always asked.
   const atLeast = (missed: number, of: number): number =>
     below === 0 ? 1 : 1 - shareAtMost(missed, of, CONFIDENCE)
   return {

@@ -53,7 +53,7 @@ export function fitScaling(
       center,
       scale,
       clip: CLIP,
-      // Needed even where a feature is never absent by its definition: without state it is degraded.
+      // Needed even for a feature that is never absent by definition: without state it is degraded.
       absentValue: baselineOf(values, unit),
       absentInput,
       ...stepsAndRamps(values, frauds, unit, indices.length),

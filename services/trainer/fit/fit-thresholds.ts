@@ -88,9 +88,7 @@ function bestChoice(steps: readonly GainStep[]): Choice {
   return best
 }
 
-/**
- * The midpoint, so that tiny differences of scores decide nothing; the upper score where nothing lies between them.
- */
+/** The midpoint, so that tiny differences of scores decide nothing; the upper score when nothing lies between them. */
 function halfway(lower: number, upper: number): number {
   const middle = (lower + upper) / 2
   return middle > lower ? middle : upper
@@ -115,7 +113,7 @@ export interface ThresholdRules {
   readonly flagShareMax: number
   readonly blockPrecisionMin: number
   readonly blockShareMax: number
-  /** With fewer alerts a precision says little. */
+  /** With fewer alerts a precision is not meaningful. */
   readonly alertsMin: number
 }
 
@@ -128,8 +126,8 @@ export const DEFAULT_THRESHOLD_RULES: ThresholdRules = Object.freeze({
 })
 
 /**
- * Chooses both thresholds by precision; block is above flag. Where no score meets a rule, `rule` says what was done
- * instead.
+ * Chooses both thresholds by precision; block is above flag. When no score meets a rule, `rule` describes the
+ * substitute.
  */
 export function chooseThresholds(
   scored: Scored,

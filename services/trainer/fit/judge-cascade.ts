@@ -37,7 +37,7 @@ export interface ThresholdChoice {
   readonly costs: AlertCosts
 }
 
-/** A cascade with everything that was chosen and measured. */
+/** A cascade with all choices and measurements. */
 export interface Judged {
   readonly made: Made
   readonly draft: ScoredPart
@@ -108,7 +108,7 @@ function costedRows(
   return { scores, truth, amountsMinor }
 }
 
-/** Shares of amounts leave fractions of a minor unit, which nobody can pay. */
+/** Rounds to whole minor units: shares of amounts leave fractions. */
 function inWhole(figures: CostFigures): CostFigures {
   const { fraudMinor, avoidedMinor, alertsMinor, wrongBlocksMinor } = figures
   return {

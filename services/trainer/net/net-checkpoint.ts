@@ -1,5 +1,5 @@
 // The state of a net between two epochs of its training, so that a run that was killed continues with the same bits. A
-// file holds one line of JSON, the numbers, and a digest over both, which tells a truncated file from a whole one.
+// file holds one line of JSON, the numbers, and a digest over both, which exposes a truncated file.
 
 import { createHash } from 'node:crypto'
 import type { Variable } from '@tensorflow/tfjs'
