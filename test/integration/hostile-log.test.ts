@@ -24,7 +24,7 @@ test('a record with 8,000 headers and a batch of 130,000 records become dead let
   const events = await simulatedEvents(400)
   await stream.send(events)
   const decided = (): number =>
-    outputs.blocks.reduce((sum, { block }) => sum + block.decisions.length, 0)
+    outputs.decisionBatches.reduce((sum, { batch }) => sum + batch.decisions.length, 0)
   const wanted = events.filter(({ kind }) => kind === 'transaction').length
   await outputs.until('the payments are decided', () => decided() >= wanted)
   strictEqual(decided(), wanted)

@@ -29,7 +29,7 @@ function kindOf<Kind extends ProducedEvent['kind']>(
 }
 
 function decisionsOf(outputs: Outputs): readonly DecisionRecord[] {
-  return outputs.blocks.flatMap(({ block }) => block.decisions)
+  return outputs.decisionBatches.flatMap(({ batch }) => batch.decisions)
 }
 
 /** Sums by key. */

@@ -50,10 +50,10 @@ async function model({ environment }: Setup, ...args: string[]): Promise<Record<
 
 /** Sends the events and waits until they are decided. */
 async function decide({ stream, outputs }: Setup, events: Parameters<TestStream['send']>[0]) {
-  const from = outputs.blocks.length
+  const from = outputs.decisionBatches.length
   await stream.send(events)
   await outputs.until('the answers', () => outputs.isCaughtUp)
-  return outputs.blocks.slice(from)
+  return outputs.decisionBatches.slice(from)
 }
 
 async function serving(scorer: ScorerProcess, digest: string): Promise<void> {
@@ -66,10 +66,10 @@ async function serving(scorer: ScorerProcess, digest: string): Promise<void> {
 }
 
 /** Models that decided: each digest with its control position. */
-function deciders(blocks: readonly SeenBatch[]): readonly string[] {
+function deciders(batches: readonly SeenBatch[]): readonly string[] {
   return [
     ...new Set(
-      blocks.map(({ block }) => `${block.modelDigest} ${block.controlPosition ?? 'none'}`),
+      batches.map(({ batch }) => `${batch.modelDigest} ${batch.controlPosition ?? 'none'}`),
     ),
   ]
 }
@@ -97,8 +97,8 @@ test('activate, shadow and rollback change the deciding model between batches, a
   const second = await decide(setup, events.slice(1_000, 2_000))
   deepStrictEqual(deciders(second), [`${variant.digest} 0`])
   // The thresholds are those of the model that decided.
-  for (const { block } of second) {
-    for (const { score, outcome } of block.decisions) {
+  for (const { batch } of second) {
+    for (const { score, outcome } of batch.decisions) {
       if (score === null) continue
       strictEqual(outcome !== 'approve', score >= STRICT.flag, `score ${score} is ${outcome}`)
     }
@@ -195,8 +195,8 @@ test('a scorer starts with the active model, or the last earlier one that can be
   truncateSync(join(storedFolder(store, active.digest), 'model.json'), 10)
   const two = await startScorer(t, setup.environment)
   strictEqual(await two.metric('sluice_model_refused', 'reason="corrupt"'), 1)
-  const blocks = await decide(setup, events.slice(1_000))
-  deepStrictEqual(deciders(blocks), [`${before.digest} none`])
+  const batches = await decide(setup, events.slice(1_000))
+  deepStrictEqual(deciders(batches), [`${before.digest} none`])
 })
 
 test('an aligned replay ignores control messages: the configured model decides', async (t) => {
@@ -221,23 +221,26 @@ test('scorers killed while models change lose nothing, and each decision batch r
   const part = Math.ceil(events.length / 6)
   for (let turn = 0; turn < 6; turn += 1) {
     const scorer = await startScorer(t, { ...environment, ...SHORT_SESSION })
-    const before = outputs.blocks.length
+    const before = outputs.decisionBatches.length
     await stream.send(events.slice(turn * part, (turn + 1) * part))
-    await outputs.until('the first blocks', () => outputs.blocks.length > before)
+    await outputs.until('the first decision batches', () => outputs.decisionBatches.length > before)
     const { digest } = variants[turn % 2] ?? variants[0]
     deployment = activated(deployment, digest)
     const change = { author: 'test', reason: `turn ${turn}`, atMs: turn }
     named.set(await publishControl(access, controlOf(deployment, change)), digest)
-    const target = outputs.blocks.length + (random() % 20)
-    await outputs.until('the kill', () => outputs.blocks.length >= target || outputs.isCaughtUp)
+    const target = outputs.decisionBatches.length + (random() % 20)
+    await outputs.until(
+      'the kill',
+      () => outputs.decisionBatches.length >= target || outputs.isCaughtUp,
+    )
     await scorer.end('SIGKILL')
   }
   const last = await startScorer(t, environment)
   await outputs.readToEnd()
   deepStrictEqual(await audit(stream, outputs), [])
   const seen = new Set<string>()
-  for (const { block } of outputs.blocks) {
-    const { controlPosition, modelDigest } = block
+  for (const { batch } of outputs.decisionBatches) {
+    const { controlPosition, modelDigest } = batch
     strictEqual(modelDigest, controlPosition === null ? RELEASED : named.get(controlPosition))
     seen.add(modelDigest)
   }
@@ -260,9 +263,9 @@ test('a shadow model scores every decision without effect, and labels are compar
   // Few cards and long enough for labels to come back.
   await stream.send(await simulatedEvents(6_000))
   await outputs.readToEnd()
-  deepStrictEqual(deciders(outputs.blocks), [`${released.digest} 0`])
+  deepStrictEqual(deciders(outputs.decisionBatches), [`${released.digest} 0`])
   deepStrictEqual(await audit(stream, outputs), [])
-  const decisions = outputs.blocks.flatMap(({ block }) => block.decisions)
+  const decisions = outputs.decisionBatches.flatMap(({ batch }) => batch.decisions)
   const scored = decisions.filter(({ score, revision }) => score !== null && revision === 0)
   await eventually('the shadow has scored all rows', async () => {
     return (await scorer.metric('sluice_shadow_rows_total')) >= scored.length

@@ -90,13 +90,13 @@ test('a group whose offsets are gone decides nothing', async (t) => {
       () => false,
     ),
   )
-  const batches = outputs.blocks.length
+  const batches = outputs.decisionBatches.length
   const scorer = await startScorer(t, environment)
   await hasStopped(scorer, PARTITION_COUNT)
   await scorer.logged('The group has no offset of')
   strictEqual(await scorer.end('SIGTERM'), 0)
   deepStrictEqual(outputs.nextOffsets, decidedTo)
-  strictEqual(outputs.blocks.length, batches)
+  strictEqual(outputs.decisionBatches.length, batches)
 })
 
 test('a restart with the offsets as they were goes on, and believes nothing unchecked', async (t) => {

@@ -44,14 +44,14 @@ lists:
     effect: allow
 `
 
-/** Each version with its digest, as the blocks name them. */
-function versions(blocks: readonly SeenBatch[]): readonly string[] {
-  return [...new Set(blocks.map(({ block }) => `${block.policyVersion} ${block.policyDigest}`))]
+/** Each version with its digest, as the decision batches name them. */
+function versions(batches: readonly SeenBatch[]): readonly string[] {
+  return [...new Set(batches.map(({ batch }) => `${batch.policyVersion} ${batch.policyDigest}`))]
 }
 
-function decisionsOf(blocks: readonly SeenBatch[]): readonly DecisionRecord[] {
-  return blocks
-    .flatMap(({ block }) => block.decisions)
+function decisionsOf(batches: readonly SeenBatch[]): readonly DecisionRecord[] {
+  return batches
+    .flatMap(({ batch }) => batch.decisions)
     .filter(({ duplicateOfOffset, revision }) => duplicateOfOffset === null && revision === 0)
 }
 
@@ -88,7 +88,7 @@ test('apply and rollback change the policy between batches, and every decision n
     [applied.active, 'large', ['large-amount'], 'flag'],
   )
   match(alert?.rules[0]?.text ?? '', /^\d+ cents$/)
-  ok(second.every(({ block }) => block.controlPosition === applied.position))
+  ok(second.every(({ batch }) => batch.controlPosition === applied.position))
 
   const back = await say(setup, 'policy', 'rollback')
   strictEqual(back.active, null)
@@ -211,9 +211,9 @@ test('a shadow policy is evaluated on every decision, and changes none', async (
   await eventually('the shadow runs', async () => {
     return (await scorer.metric('sluice_policy_version', 'role="shadow"')) === 1
   })
-  const blocks = await decide(setup, events)
-  const decided = decisionsOf(blocks)
-  ok(blocks.every(({ block }) => block.policyVersion === 0))
+  const batches = await decide(setup, events)
+  const decided = decisionsOf(batches)
+  ok(batches.every(({ batch }) => batch.policyVersion === 0))
   await eventually('all is ruled', async () => {
     const ruled = await scorer.metric('sluice_policy_shadow_decisions_total', 'result="ruled"')
     return ruled === decided.length

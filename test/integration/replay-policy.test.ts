@@ -49,7 +49,7 @@ test('decisions of a published policy are replayed with it; without it they stay
   await startScorer(t, environment)
   await stream.send(await simulatedEvents(600, { cards: 60 }))
   await outputs.until('all answers', () => outputs.isCaughtUp)
-  ok(outputs.blocks.every(({ block }) => block.policyVersion > 0))
+  ok(outputs.decisionBatches.every(({ batch }) => batch.policyVersion > 0))
 
   const replay = async (places: Readonly<Record<string, string>>) => {
     const { code, stdout, stderr } = await runSluice(['replay', '--all', '--json'], {
@@ -59,7 +59,11 @@ test('decisions of a published policy are replayed with it; without it they stay
     ok(stdout !== '', stderr)
     return { code, ran: JSON.parse(stdout) as Ran }
   }
-  ok(outputs.blocks.some(({ block }) => block.decisions.some(({ rules }) => rules.length > 0)))
+  ok(
+    outputs.decisionBatches.some(({ batch }) =>
+      batch.decisions.some(({ rules }) => rules.length > 0),
+    ),
+  )
   const { code, ran } = await replay({})
   deepStrictEqual([code, ran.mismatched, ran.first], [0, 0, []])
   ok(ran.reasons > 0)
@@ -81,10 +85,10 @@ test('lists are replayed as of the decision, whatever has changed since', async 
   await say(setup, 'policy', 'apply', fileOf(setup, `${POLICY}${list}`), '--mode', 'flag')
   await say(setup, 'list', 'add', 'stolen', card, '--until', until)
   const scorer = await startScorer(t, setup.environment)
-  const blocks = await decide(setup, events)
+  const batches = await decide(setup, events)
   await scorer.end('SIGTERM')
-  const ofCard = blocks
-    .flatMap(({ block }) => block.decisions)
+  const ofCard = batches
+    .flatMap(({ batch }) => batch.decisions)
     .filter((decision) => decision.card === card && decision.duplicateOfOffset === null)
   const held = ofCard.filter(({ rules }) => rules.includes('list/stolen'))
   ok(held.length > 0 && held.length < ofCard.length, `${held.length} of ${ofCard.length}`)

@@ -55,7 +55,7 @@ async function sluice(
   return { ...ran, read }
 }
 
-/** Whether a line of a copy holds the text in its block. */
+/** True when a line of a copy holds the text in its decision batch. */
 function holds(line: string, text: string): boolean {
   if (line === '') return false
   const { value } = JSON.parse(line) as { readonly value: string }
@@ -89,7 +89,10 @@ function differing({ mismatches }: Ran): readonly string[] {
 
 test('all decisions of a stream are replayed with no mismatch: features, both nets, outcomes, reasons, revisions, repeats', async (t) => {
   const of = await decided(t, 'replay-all')
-  const count = of.outputs.blocks.reduce((sum, { block }) => sum + block.decisions.length, 0)
+  const count = of.outputs.decisionBatches.reduce(
+    (sum, { batch }) => sum + batch.decisions.length,
+    0,
+  )
   const ran = await replay(of, ['--all'])
   t.diagnostic(JSON.stringify(ran))
   deepStrictEqual(ran.first, [])
@@ -178,7 +181,7 @@ test('a stream changed in one position gives a mismatch', async (t) => {
   strictEqual(altered.code, 1)
   for (const kind of ['transaction', 'features']) ok(differing(altered).includes(kind), kind)
 
-  const ofBlock = async (change: (block: DecisionBatch) => Partial<DecisionBatch>) => {
+  const ofBatch = async (change: (batch: DecisionBatch) => Partial<DecisionBatch>) => {
     let changed = 0
     const prefix = await copyStream(t, of.stream, (topic, _, value) => {
       if (topic !== 'decisions' || changed > 0) return value
@@ -196,11 +199,11 @@ test('a stream changed in one position gives a mismatch', async (t) => {
   const first = <Value>(values: readonly Value[], change: Partial<Value>): readonly Value[] =>
     values.map((value, index) => (index === 0 ? { ...value, ...change } : value))
   deepStrictEqual(
-    await ofBlock(({ decisions }) => ({ decisions: first(decisions, { score: 0.123 }) })),
+    await ofBatch(({ decisions }) => ({ decisions: first(decisions, { score: 0.123 }) })),
     [1, ['score']],
   )
   deepStrictEqual(
-    await ofBlock(({ decisions }) => ({ decisions: first(decisions, { outcome: 'block' }) })),
+    await ofBatch(({ decisions }) => ({ decisions: first(decisions, { outcome: 'block' }) })),
     [1, ['outcome']],
   )
 })
@@ -226,7 +229,7 @@ test('the chain continues over a restart; removed and truncated decision batches
   match(anchored.stdout, /4 anchors added/)
   match((await sluice(of, ['audit', 'anchor', '--anchors', anchors])).stdout, /0 anchors added/)
 
-  const copy = join(temporaryFolder(t, 'copy'), 'blocks.ndjson')
+  const copy = join(temporaryFolder(t, 'copy'), 'decisions.ndjson')
   strictEqual((await sluice(of, ['audit', 'export', '--out', copy])).code, 0)
   const card = of.outputs.alerts[0]?.card ?? ''
   ok(
@@ -245,12 +248,12 @@ test('the chain continues over a restart; removed and truncated decision batches
   const ofCopy = await sluice(of, ['audit', 'verify', '--copy', copy, '--anchors', anchors])
   strictEqual(ofCopy.code, 0, ofCopy.stdout)
   const lines = readFileSync(copy, 'utf8').split('\n')
-  // One that has blocks of its partition before and after it: a head may be gone by retention.
+  // A line with decision batches of its partition before and after it: retention may have removed a head.
   const partitions = lines.map((line) => /"partition":\s*(\d+)/.exec(line)?.[1])
   const inner = partitions.findIndex(
     (of, at) => of !== undefined && partitions.indexOf(of) < at && partitions.lastIndexOf(of) > at,
   )
-  ok(inner > 0, 'some partition has three blocks')
+  ok(inner > 0, 'some partition has three decision batches')
   writeFileSync(copy, lines.toSpliced(inner, 1).join('\n'))
   const lacking = await sluice(of, ['audit', 'verify', '--copy', copy, '--anchors', anchors])
   strictEqual(lacking.code, 1, 'control: a line is missing')
@@ -263,8 +266,8 @@ test('the chain continues over a restart; removed and truncated decision batches
   match(found.stdout, /missing_batch|altered_batch/)
 
   const topic = topicName(stream.prefix, 'decisions')
-  const blocks = of.outputs.blocks.filter(({ partition }) => partition === 0)
-  const frontier = blocks[Math.floor(blocks.length / 2)]?.offset ?? 0
+  const batches = of.outputs.decisionBatches.filter(({ partition }) => partition === 0)
+  const frontier = batches[Math.floor(batches.length / 2)]?.offset ?? 0
   await stream.admin.deleteTopicRecords({
     topic,
     partitions: [{ partition: 0, offset: String(frontier) }],

@@ -18,8 +18,8 @@ import { LONG_SESSION, openStream, simulatedEvents, type TestStream } from '../s
 type Placed = DecisionRecord & { readonly partition: number }
 
 function decisionsOf(outputs: Outputs): readonly Placed[] {
-  return outputs.blocks.flatMap(({ block, partition }) =>
-    block.decisions.map((decision) => ({ ...decision, partition })),
+  return outputs.decisionBatches.flatMap(({ batch, partition }) =>
+    batch.decisions.map((decision) => ({ ...decision, partition })),
   )
 }
 
@@ -156,7 +156,7 @@ test('the scorer reports its work on its pages', async (t) => {
   strictEqual(await scorer.metric('sluice_event_to_alert_seconds_count'), outputs.alerts.length)
   for (const stage of ['decode', 'read', 'features', 'score', 'write', 'commit', 'total']) {
     const count = await scorer.metric('sluice_stage_duration_seconds_count', `stage="${stage}"`)
-    ok(count >= outputs.blocks.length, `stage ${stage} was not observed`)
+    ok(count >= outputs.decisionBatches.length, `stage ${stage} was not observed`)
   }
   deepStrictEqual(await scorer.page('/livez'), { status: 200, body: 'ok\n' })
   const ready = await scorer.page('/readyz')

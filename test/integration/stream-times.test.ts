@@ -31,10 +31,10 @@ const TRANSACTIONS = 1_500
 const LATE_MARKS = ['after_watermark', 'behind_reach', 'expired'] as const
 
 /** How many decisions of a live scorer have each annotation of lateness. */
-function lateAnnotations({ blocks }: Outputs): Readonly<Record<string, number>> {
-  const decisions = blocks
-    .filter(({ block }) => block.alignment === 'live')
-    .flatMap(({ block }) => block.decisions)
+function lateAnnotations({ decisionBatches }: Outputs): Readonly<Record<string, number>> {
+  const decisions = decisionBatches
+    .filter(({ batch }) => batch.alignment === 'live')
+    .flatMap(({ batch }) => batch.decisions)
   return Object.fromEntries(
     LATE_MARKS.map((annotation) => [
       annotation,

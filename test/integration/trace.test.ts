@@ -62,7 +62,7 @@ function assertMarker(steps: readonly PrintedStep[], alert: '' | 'alert ', seen:
   ok(committed.offset > produced.offset)
   if (alert === '')
     ok(
-      !seen.blocks.some(
+      !seen.decisionBatches.some(
         ({ partition, offset }) => partition === committed.partition && offset === committed.offset,
       ),
     )
@@ -77,8 +77,8 @@ test('each step of an alerted and of an approved transaction has its time, in or
   await outputs.until('all decisions', () => outputs.isCaughtUp)
   await outputs.readToEnd()
   const endMs = Date.now()
-  const decisions = outputs.blocks.flatMap(({ block, offset }) =>
-    block.decisions.map((decision) => ({ ...decision, partition: block.partition, batch: offset })),
+  const decisions = outputs.decisionBatches.flatMap(({ batch, offset }) =>
+    batch.decisions.map((decision) => ({ ...decision, partition: batch.partition, batch: offset })),
   )
   const alert = outputs.alerts.find(({ revision }) => revision === 0)
   const approved = decisions.findLast(

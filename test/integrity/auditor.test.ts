@@ -52,8 +52,8 @@ test('an unread message and a label in no decision batch are found', async (t) =
   await outputs.readToEnd()
   await scorer.end('SIGTERM')
   deepStrictEqual(await audit(stream, outputs), [])
-  ok(outputs.blocks.length > 0)
-  outputs.blocks.pop()
+  ok(outputs.decisionBatches.length > 0)
+  outputs.decisionBatches.pop()
   const { codecs } = stream
   await stream.sendRaw('labels', 0, [{ value: codecs.watermark.encode({ timeMs: 1 }) }])
   const faults = await audit(stream, outputs)

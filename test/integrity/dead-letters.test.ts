@@ -110,7 +110,7 @@ test('every message that cannot be decided gets a dead letter with its reason an
     bad.map(([reason], index) => [2 * index, reason]),
   )
   deepStrictEqual(
-    outputs.blocks.flatMap(({ block }) => block.decisions.map(({ offset }) => offset)),
+    outputs.decisionBatches.flatMap(({ batch }) => batch.decisions.map(({ offset }) => offset)),
     bad.map((_, index) => 2 * index + 1),
   )
   const { body } = await scorer.page('/metrics')

@@ -45,7 +45,7 @@ async function takeOver(
   const environment = stream.environment({ SLUICE_BATCH_SIZE_MAX: '32' })
   const behindProxy = { SLUICE_REDIS_URL: proxy.url, ...SHORT_SESSION }
   const stopped = await startScorer(t, { ...environment, ...behindProxy }, without)
-  await outputs.until('work under way', () => outputs.blocks.length >= 12)
+  await outputs.until('work under way', () => outputs.decisionBatches.length >= 12)
   const isHeld = proxy.holdAt(FENCED_WRITE)
   // Sent only now: a scorer that had all of it could be done before its write is held.
   await stream.send(left)

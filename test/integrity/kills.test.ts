@@ -38,7 +38,7 @@ test(`${KILLS} kills lose nothing, double nothing and change no decision`, async
   const wrong = await wrongAnswers(stream, outputs, events)
   deepStrictEqual(wrong.decisions.slice(0, 5), [])
   deepStrictEqual(wrong.alerts.slice(0, 5), [])
-  const decisions = outputs.blocks.flatMap(({ block }) => block.decisions)
+  const decisions = outputs.decisionBatches.flatMap(({ batch }) => batch.decisions)
   const compared = decisions.filter(({ annotations }) => !annotations.includes(DEGRADED)).length
   ok(compared > TRANSACTIONS / 2, `only ${compared} decisions were made with state`)
   // And the state is that of the whole log, value by value.

@@ -26,8 +26,8 @@ interface Disturbed {
   readonly outputs: Outputs
   /** The scorer that is left, which was there when Redis was emptied. */
   readonly last: ScorerProcess
-  /** How many blocks were there before the last part was sent. */
-  readonly blocksBefore: number
+  /** Number of decision batches before the last part was sent. */
+  readonly batchesBefore: number
 }
 
 /** Decides a stream by scorers that are killed, and one whose Redis is emptied. */
@@ -54,7 +54,7 @@ async function decideDisturbed(t: TestContext, without: Guard | null): Promise<D
   // Part by part: a scorer that had all of it could be done before it is killed, or before Redis is emptied.
   const [first = [], second = [], third = [], fourth = [], ...left] = partsOf(events, 6)
   const decidedCount = (): number =>
-    outputs.blocks.reduce((count, { block }) => count + block.decisions.length, 0)
+    outputs.decisionBatches.reduce((count, { batch }) => count + batch.decisions.length, 0)
   const decideSome = async (part: readonly ProducedEvent[], decisions: number): Promise<void> => {
     const target = decidedCount() + decisions
     await stream.send(part)
@@ -74,14 +74,14 @@ async function decideDisturbed(t: TestContext, without: Guard | null): Promise<D
     const { body } = await last.page('/readyz')
     return body.includes('"degradedPartitions":[]')
   })
-  const blocksBefore = outputs.blocks.length
+  const batchesBefore = outputs.decisionBatches.length
   await stream.send(left.flat())
   await outputs.readToEnd()
-  return { events, stream, outputs, last, blocksBefore }
+  return { events, stream, outputs, last, batchesBefore }
 }
 
 test('late transactions lead to the same revisions when scorers are killed and Redis is emptied', async (t) => {
-  const { events, stream, outputs, last, blocksBefore } = await decideDisturbed(t, null)
+  const { events, stream, outputs, last, batchesBefore } = await decideDisturbed(t, null)
   ok((await last.metric('sluice_state_rebuilds_total')) > 0, 'nothing was rebuilt')
   ok((await last.metric('sluice_batches_split_total')) > 0, 'no batch was cut')
   strictEqual(await last.end('SIGTERM'), 0)
@@ -91,15 +91,16 @@ test('late transactions lead to the same revisions when scorers are killed and R
   const wrong = await wrongAnswers(stream, outputs, events)
   deepStrictEqual(wrong.decisions.slice(0, 5), [])
   deepStrictEqual(wrong.alerts.slice(0, 5), [])
-  const revisions = outputs.blocks
-    .slice(blocksBefore)
-    .flatMap(({ block }) => block.decisions.filter(({ revision }) => revision > 0))
+  const revisions = outputs.decisionBatches
+    .slice(batchesBefore)
+    .flatMap(({ batch }) => batch.decisions.filter(({ revision }) => revision > 0))
   console.error(
     revisions.length,
-    outputs.blocks.flatMap(({ block }) => block.decisions.filter(({ revision }) => revision > 0))
-      .length,
-    outputs.blocks.flatMap(({ block }) =>
-      block.decisions.filter((d) => d.annotations.includes('degraded')),
+    outputs.decisionBatches.flatMap(({ batch }) =>
+      batch.decisions.filter(({ revision }) => revision > 0),
+    ).length,
+    outputs.decisionBatches.flatMap(({ batch }) =>
+      batch.decisions.filter((d) => d.annotations.includes('degraded')),
     ).length,
   )
   ok(revisions.length >= REVISIONS_MIN, `${revisions.length} revisions`)

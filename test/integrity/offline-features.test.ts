@@ -58,7 +58,7 @@ function assertEqual(replayed: Replayed, decisions: number): void {
 }
 
 function decisionCount({ outputs }: Pick<LiveRun, 'outputs'>): number {
-  return outputs.blocks.reduce((sum, { block }) => sum + block.decisions.length, 0)
+  return outputs.decisionBatches.reduce((sum, { batch }) => sum + batch.decisions.length, 0)
 }
 
 function transactionsOf(events: readonly ProducedEvent[]): readonly Transaction[] {
@@ -84,9 +84,9 @@ test('rows are recomputed after scorers are killed in the middle of their batche
   const outputs = followOutputs(t, stream)
   await stream.send(await simulatedEvents(2_400))
   const environment = stream.environment({ SLUICE_BATCH_SIZE_MAX: '16' })
-  for (const blocks of [5, 20, 40]) {
+  for (const count of [5, 20, 40]) {
     const scorer = await startScorer(t, { ...environment, ...SHORT_SESSION })
-    await outputs.until('some blocks', () => outputs.blocks.length >= blocks)
+    await outputs.until('some decision batches', () => outputs.decisionBatches.length >= count)
     await scorer.end('SIGKILL')
   }
   await startScorer(t, environment)
@@ -293,13 +293,15 @@ test('sluice features explains and exports the values used, and reports those it
 async function assertExport(
   t: TestContext,
   environment: Readonly<Record<string, string>>,
-  { blocks }: ReturnType<typeof followOutputs>,
+  { decisionBatches }: ReturnType<typeof followOutputs>,
 ): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-export-'))
   t.after(() => {
     rmSync(folder, { recursive: true })
   })
-  const times = blocks.flatMap(({ block }) => block.decisions.map(({ eventTimeMs }) => eventTimeMs))
+  const times = decisionBatches.flatMap(({ batch }) =>
+    batch.decisions.map(({ eventTimeMs }) => eventTimeMs),
+  )
   const day = (timeMs: number): string => new Date(timeMs).toISOString().slice(0, 10)
   const middle = day((Math.min(...times) + Math.max(...times)) / 2)
   const out = join(folder, 'features.csv.gz')
@@ -311,11 +313,11 @@ async function assertExport(
   const text = gunzipSync(readFileSync(out)).toString()
   const rows = parse<Record<string, string>>(text, { columns: true })
   const expected = new Map<string, Float64Array>()
-  for (const { block } of blocks) {
-    for (const [index, decision] of block.decisions.entries()) {
+  for (const { batch } of decisionBatches) {
+    for (const [index, decision] of batch.decisions.entries()) {
       if (decision.revision > 0 || decision.duplicateOfOffset !== null) continue
       if (decision.eventTimeMs >= Date.parse(middle) + 86_400_000) continue
-      expected.set(decision.transactionId, recordedBatchOf(block).rowAt(index).values)
+      expected.set(decision.transactionId, recordedBatchOf(batch).rowAt(index).values)
     }
   }
   strictEqual(rows.length, expected.size)

@@ -31,7 +31,9 @@ test(`${KILLS} kills leave the decisions and alerts of each card in the order of
   strictEqual(kills, KILLS)
   deepStrictEqual((await audit(stream, outputs)).slice(0, 20), [])
   // Within a batch and across batches there was an order to keep.
-  const cardsOf = outputs.blocks.map(({ block }) => block.decisions.map(({ card }) => card))
+  const cardsOf = outputs.decisionBatches.map(({ batch }) =>
+    batch.decisions.map(({ card }) => card),
+  )
   ok(
     cardsOf.filter((cards) => new Set(cards).size < cards.length).length > 20,
     'no card was met twice',

@@ -21,15 +21,18 @@ async function joinAndLeave(t: TestContext, name: string, without: Guard | null)
     SLUICE_BATCH_SIZE_MAX: '16',
   })
   const start = (): Promise<ScorerProcess> => startScorer(t, environment, without)
-  const moreBlocks = async (count: number): Promise<void> => {
-    const target = outputs.blocks.length + count
-    await outputs.until('progress', () => outputs.blocks.length >= target || outputs.isCaughtUp)
+  const moreBatches = async (count: number): Promise<void> => {
+    const target = outputs.decisionBatches.length + count
+    await outputs.until(
+      'progress',
+      () => outputs.decisionBatches.length >= target || outputs.isCaughtUp,
+    )
   }
   const leave = async (scorer: ScorerProcess): Promise<void> => {
     strictEqual(await scorer.end('SIGTERM'), 0, scorer.log.slice(-2_000))
   }
   const first = await start()
-  await moreBlocks(20)
+  await moreBatches(20)
   const second = await start()
   const third = await start()
   await eventually('three share four partitions', async () => {
@@ -39,11 +42,11 @@ async function joinAndLeave(t: TestContext, name: string, without: Guard | null)
     )
     return partitions.toSorted((a, b) => a - b).join() === '1,1,2'
   })
-  await moreBlocks(40)
+  await moreBatches(40)
   await leave(first)
-  await moreBlocks(40)
+  await moreBatches(40)
   const fourth = await start()
-  await moreBlocks(20)
+  await moreBatches(20)
   await leave(second)
   await outputs.readToEnd()
   await leave(third)

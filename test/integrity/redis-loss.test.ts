@@ -57,9 +57,9 @@ async function decideDisturbed(
     }),
     without,
   )
-  const blocksMore = async (count: number): Promise<void> => {
-    const target = outputs.blocks.length + count
-    await outputs.until('some of the work', () => outputs.blocks.length >= target)
+  const moreBatches = async (count: number): Promise<void> => {
+    const target = outputs.decisionBatches.length + count
+    await outputs.until('some of the work', () => outputs.decisionBatches.length >= target)
   }
   const allAnswered = (): Promise<void> => outputs.until('all answers', () => outputs.isCaughtUp)
   const stateBack = (): Promise<void> =>
@@ -67,9 +67,9 @@ async function decideDisturbed(
       if ((await scorer.metric('sluice_partition_up')) < PARTITION_COUNT) return false
       return (await scorer.page('/readyz')).body.includes('"degradedPartitions":[]')
     })
-  const blocksOfHalf = first.length / BATCH_SIZE_MAX / 2
+  const batchesOfHalf = first.length / BATCH_SIZE_MAX / 2
 
-  await blocksMore(blocksOfHalf)
+  await moreBatches(batchesOfHalf)
   await redis.flushdb()
   // Sent only now, so that something is left to decide however fast the scorer is.
   await stream.send(second)
@@ -80,7 +80,7 @@ async function decideDisturbed(
   }
 
   await stream.send(third)
-  await blocksMore(blocksOfHalf)
+  await moreBatches(batchesOfHalf)
   proxy.sever()
   await stream.send(fourth)
   if (alignment === 'live') await allAnswered()
@@ -96,16 +96,16 @@ async function decideDisturbed(
   await allAnswered()
   await stateBack()
 
-  const blocksBefore = outputs.blocks.length
+  const batchesBefore = outputs.decisionBatches.length
   await stream.send(last)
   await outputs.readToEnd()
-  strictEqual(degradedIn(outputs.blocks.slice(blocksBefore)), 0, 'the state is not back')
+  strictEqual(degradedIn(outputs.decisionBatches.slice(batchesBefore)), 0, 'the state is not back')
   strictEqual(await scorer.end('SIGTERM'), 0)
   return { events, stream, outputs }
 }
 
-function degradedIn(blocks: Outputs['blocks']): number {
-  const decisions = blocks.flatMap(({ block }) => block.decisions)
+function degradedIn(batches: Outputs['decisionBatches']): number {
+  const decisions = batches.flatMap(({ batch }) => batch.decisions)
   return decisions.filter(({ annotations }) => annotations.includes(DEGRADED)).length
 }
 
@@ -115,7 +115,7 @@ test('live, a Redis that is emptied or unavailable amid batches makes no decisio
   const wrong = await wrongAnswers(stream, outputs, events)
   deepStrictEqual(wrong.decisions.slice(0, 5), [])
   deepStrictEqual(wrong.alerts.slice(0, 5), [])
-  ok(degradedIn(outputs.blocks) > 0, 'nothing was decided without state')
+  ok(degradedIn(outputs.decisionBatches) > 0, 'nothing was decided without state')
 })
 
 test('live, without the state-loss check the same scorer decides from the remaining state', async (t) => {
@@ -153,7 +153,7 @@ test('an aligned replay waits for a Redis that is emptied or unavailable, and de
   deepStrictEqual((await otherDecisions(t, outputs)).slice(0, 5), [])
   const alerts = alertsByPlace(await referenceFor(t))
   deepStrictEqual(differences(alerts, alertsByPlace(outputs)).slice(0, 5), [])
-  strictEqual(degradedIn(outputs.blocks), 0)
+  strictEqual(degradedIn(outputs.decisionBatches), 0)
 })
 
 test('without the state-loss check the same aligned replay decides from the remaining state', async (t) => {

@@ -56,9 +56,9 @@ async function decideAndReplay(t: TestContext, without: Guard | null): Promise<R
     const isKilled = at < PARTS - 1
     const session = isKilled ? SHORT_SESSION : {}
     const scorer = await startScorer(t, { ...environment, ...session }, without)
-    const before = outputs.blocks.length
+    const before = outputs.decisionBatches.length
     await stream.send(events.slice(at * part, (at + 1) * part))
-    await outputs.until('some blocks', () => outputs.blocks.length > before)
+    await outputs.until('some decision batches', () => outputs.decisionBatches.length > before)
     if (isKilled) await scorer.end('SIGKILL')
     else await outputs.until('all answers', () => outputs.isCaughtUp)
     if (at === PARTS - 1) {
@@ -67,7 +67,7 @@ async function decideAndReplay(t: TestContext, without: Guard | null): Promise<R
       await outputs.until('all answers', () => outputs.isCaughtUp)
     }
   }
-  const count = outputs.blocks.reduce((sum, { block }) => sum + block.decisions.length, 0)
+  const count = outputs.decisionBatches.reduce((sum, { batch }) => sum + batch.decisions.length, 0)
   const startMs = performance.now()
   const { code, stdout, stderr } = await runSluice(['replay', '--all', '--json'], environment)
   ok(stdout !== '', stderr)

@@ -40,7 +40,7 @@ function outputFaults(
   const faults: Fault[] = []
   for (let partition = 0; partition < PARTITION_COUNT; partition += 1) {
     faults.push(...answerFaults(stream, outputs, partition))
-    faults.push(...chainFaults(blocksOf(outputs, partition), stream.sent[partition] ?? []))
+    faults.push(...chainFaults(batchesOf(outputs, partition), stream.sent[partition] ?? []))
     const ofPartition = labels.filter((label) => label.partition === partition)
     faults.push(...labelFaults(stream, outputs, partition, ofPartition))
   }
@@ -49,8 +49,8 @@ function outputFaults(
   return faults
 }
 
-function blocksOf(outputs: Outputs, partition: number): readonly SeenBatch[] {
-  return outputs.blocks.filter((seen) => seen.partition === partition)
+function batchesOf(outputs: Outputs, partition: number): readonly SeenBatch[] {
+  return outputs.decisionBatches.filter((seen) => seen.partition === partition)
 }
 
 /** P1: each offset but a watermark's has one decision or one dead letter. */
@@ -60,8 +60,8 @@ function answerFaults(stream: TestStream, outputs: Outputs, partition: number): 
     counts.set(offset, (counts.get(offset) ?? 0) + 1)
   }
   const topic = topicName(stream.prefix, 'transactions')
-  for (const { block } of blocksOf(outputs, partition)) {
-    for (const { offset, revision } of block.decisions) if (revision === 0) count(offset)
+  for (const { batch } of batchesOf(outputs, partition)) {
+    for (const { offset, revision } of batch.decisions) if (revision === 0) count(offset)
   }
   for (const letter of outputs.deadLetters) {
     if (letter.topic === topic && letter.partition === partition) count(letter.offset)
@@ -89,12 +89,12 @@ function labelFaults(
 ): Fault[] {
   const faults: Fault[] = []
   let nextOffset = 0
-  for (const { block } of blocksOf(outputs, partition)) {
-    if (block.labelNextOffset < nextOffset) {
-      const text = `block ${partition}/${block.firstOffset} takes labels from ${block.labelNextOffset} again`
+  for (const { batch } of batchesOf(outputs, partition)) {
+    if (batch.labelNextOffset < nextOffset) {
+      const text = `batch ${partition}/${batch.firstOffset} takes labels from ${batch.labelNextOffset} again`
       faults.push({ promise: 'once', text })
     }
-    nextOffset = Math.max(nextOffset, block.labelNextOffset)
+    nextOffset = Math.max(nextOffset, batch.labelNextOffset)
   }
   const topic = topicName(stream.prefix, 'labels')
   const letters = new Map<number, number>()
@@ -107,7 +107,10 @@ function labelFaults(
     letters.delete(offset)
     const isReadable = stream.codecs.decodeLabelMessage(value).kind !== 'reject'
     if (offset >= nextOffset) {
-      faults.push({ promise: 'answered', text: `label ${partition}/${offset} is in no block` })
+      faults.push({
+        promise: 'answered',
+        text: `label ${partition}/${offset} is in no decision batch`,
+      })
     } else if (!isReadable && count === 0) {
       faults.push({ promise: 'answered', text: `label ${partition}/${offset} has no letter` })
     } else if (count > 1) {
@@ -121,7 +124,7 @@ function labelFaults(
 }
 
 /** P5: first decisions of a card, and its alerts, are published in the order of its messages. */
-function orderFaults({ blocks, alerts }: Outputs): Fault[] {
+function orderFaults({ decisionBatches, alerts }: Outputs): Fault[] {
   const faults: Fault[] = []
   const newest = new Map<string, number>()
   const follow = (what: string, card: string, partition: number, offset: number): void => {
@@ -131,8 +134,8 @@ function orderFaults({ blocks, alerts }: Outputs): Fault[] {
     const text = `${what} of ${partition}/${offset} follows that of ${partition}/${before}, of the same card`
     faults.push({ promise: 'order', text })
   }
-  for (const { block, partition } of blocks) {
-    for (const { card, offset, revision } of block.decisions) {
+  for (const { batch, partition } of decisionBatches) {
+    for (const { card, offset, revision } of batch.decisions) {
       if (revision === 0) follow('decision', card, partition, offset)
     }
   }
@@ -144,7 +147,7 @@ function orderFaults({ blocks, alerts }: Outputs): Fault[] {
 
 /** Readers of the services must have seen the same messages. */
 function readerFaults(read: Outputs, seen: Outputs): Fault[] {
-  const kinds = ['blocks', 'alerts', 'leases', 'deadLetters'] as const
+  const kinds = ['decisionBatches', 'alerts', 'leases', 'deadLetters'] as const
   return kinds
     .filter((kind) => read[kind].length !== seen[kind].length)
     .map((kind) => ({
@@ -154,24 +157,24 @@ function readerFaults(read: Outputs, seen: Outputs): Fault[] {
 }
 
 /** Decision batches of a partition are contiguous, and each has the hash of the previous one. */
-function chainFaults(blocks: readonly SeenBatch[], sent: readonly Sent[]): Fault[] {
+function chainFaults(batches: readonly SeenBatch[], sent: readonly Sent[]): Fault[] {
   const faults: Fault[] = []
   let previousHash = ''
   let nextOffset = 0
-  for (const { block, partition } of blocks) {
-    const place = `block ${partition}/${block.firstOffset}`
-    if (Buffer.from(block.previousHash).toString('hex') !== previousHash) {
+  for (const { batch, partition } of batches) {
+    const place = `batch ${partition}/${batch.firstOffset}`
+    if (Buffer.from(batch.previousHash).toString('hex') !== previousHash) {
       faults.push({ promise: 'chain', text: `${place} does not carry the hash before it` })
     }
-    while (nextOffset < block.firstOffset && sent[nextOffset] === 'control') nextOffset += 1
-    if (block.firstOffset !== nextOffset) {
+    while (nextOffset < batch.firstOffset && sent[nextOffset] === 'control') nextOffset += 1
+    if (batch.firstOffset !== nextOffset) {
       faults.push({ promise: 'chain', text: `${place} follows ${nextOffset}` })
     }
-    if (block.features.length !== block.decisions.length * block.featureCount * 8) {
+    if (batch.features.length !== batch.decisions.length * batch.featureCount * 8) {
       faults.push({ promise: 'chain', text: `${place} lacks feature rows` })
     }
-    previousHash = batchHashOf(block).toString('hex')
-    nextOffset = block.nextOffset
+    previousHash = batchHashOf(batch).toString('hex')
+    nextOffset = batch.nextOffset
   }
   return faults
 }
@@ -180,8 +183,8 @@ function chainFaults(blocks: readonly SeenBatch[], sent: readonly Sent[]): Fault
 function alertFaults({ prefix, streamId }: TestStream, outputs: Outputs): Fault[] {
   const topic = topicName(prefix, 'transactions')
   const expected = new Set<string>()
-  for (const { block, partition } of outputs.blocks) {
-    for (const { outcome, offset, duplicateOfOffset } of block.decisions) {
+  for (const { batch, partition } of outputs.decisionBatches) {
+    for (const { outcome, offset, duplicateOfOffset } of batch.decisions) {
       if (outcome === 'approve' || duplicateOfOffset !== null) continue
       expected.add(alertIdOf(streamId, topic, partition, offset))
     }
@@ -220,9 +223,9 @@ function revisionFaults(alerts: readonly Alert[]): Fault[] {
 /** Each decision with everything that P3 covers, as text, by its position in the log: `partition/offset`. */
 export function decisionsByPlace(outputs: Outputs): ReadonlyMap<string, string> {
   const byPlace = new Map<string, string>()
-  for (const { block, partition } of outputs.blocks) {
-    for (const [index, decision] of block.decisions.entries()) {
-      const covered = { ...decision, ...blockFieldsOf(block), features: rowOf(block, index) }
+  for (const { batch, partition } of outputs.decisionBatches) {
+    for (const [index, decision] of batch.decisions.entries()) {
+      const covered = { ...decision, ...batchFieldsOf(batch), features: rowOf(batch, index) }
       byPlace.set(`${partition}/${decision.offset}`, JSON.stringify(covered))
     }
   }
@@ -258,9 +261,9 @@ export function differences(
     .map((place) => `${place}: ${expected.get(place) ?? 'none'} <> ${actual.get(place) ?? 'none'}`)
 }
 
-function blockFieldsOf(block: DecisionBatch): Partial<DecisionBatch> {
-  const { alignment, mode, modelVersion, modelDigest, backend } = block
-  const { policyDigest, featureListHash, controlPosition, featureCount } = block
+function batchFieldsOf(batch: DecisionBatch): Partial<DecisionBatch> {
+  const { alignment, mode, modelVersion, modelDigest, backend } = batch
+  const { policyDigest, featureListHash, controlPosition, featureCount } = batch
   return {
     alignment,
     mode,
@@ -275,8 +278,8 @@ function blockFieldsOf(block: DecisionBatch): Partial<DecisionBatch> {
 }
 
 /** Bit for bit: NaNs with different bits are different, and so are -0 and 0. */
-function rowOf(block: DecisionBatch, index: number): string {
-  const rowBytes = block.featureCount * 8
-  const row = block.features.subarray(index * rowBytes, (index + 1) * rowBytes)
+function rowOf(batch: DecisionBatch, index: number): string {
+  const rowBytes = batch.featureCount * 8
+  const row = batch.features.subarray(index * rowBytes, (index + 1) * rowBytes)
   return Buffer.from(row).toString('base64')
 }

@@ -54,7 +54,7 @@ export async function decideWithKills(
   const isFull = process.env['SLUICE_FULL'] === '1'
   const random = seededNumbers(options.seed)
   const transactions = events.filter(({ kind }) => kind === 'transaction').length
-  const blocksBetweenMax = Math.max(1, Math.floor(transactions / batchSizeMax / options.kills))
+  const batchesBetweenMax = Math.max(1, Math.floor(transactions / batchSizeMax / options.kills))
   let kills = 0
   while (kills < options.kills) {
     await stream.send(ahead[kills] ?? [])
@@ -63,10 +63,10 @@ export async function decideWithKills(
     const isNamed = !isFull || kills % 2 === 0
     const session = isNamed ? NAMED : SHORT_SESSION
     const scorer = await startScorer(t, { ...environment, ...session }, without)
-    const target = outputs.blocks.length + 1 + (random() % blocksBetweenMax)
+    const target = outputs.decisionBatches.length + 1 + (random() % batchesBetweenMax)
     await outputs.until(
       'the next kill',
-      () => outputs.blocks.length >= target || outputs.isCaughtUp,
+      () => outputs.decisionBatches.length >= target || outputs.isCaughtUp,
     )
     await sleepMs(random() % delayMsMax)
     await scorer.end('SIGKILL')

@@ -191,8 +191,8 @@ export async function laterRegistry(topicPrefix: string): Promise<LocalRegistry>
 }
 
 export function decidedIds(outputs: Outputs): readonly string[] {
-  return outputs.blocks
-    .flatMap(({ block }) => block.decisions.map(({ transactionId }) => transactionId))
+  return outputs.decisionBatches
+    .flatMap(({ batch }) => batch.decisions.map(({ transactionId }) => transactionId))
     .sort()
 }
 

@@ -101,7 +101,7 @@ interface Readiness {
 
 /** Decisions of the stream, in the order of their decision batches. */
 export function decisionsOf({ outputs }: LiveRun): readonly DecisionRecord[] {
-  return outputs.blocks.flatMap(({ block }) => block.decisions)
+  return outputs.decisionBatches.flatMap(({ batch }) => batch.decisions)
 }
 
 export function degradedOf(run: LiveRun): readonly DecisionRecord[] {

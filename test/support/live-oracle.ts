@@ -180,7 +180,7 @@ export async function wrongAnswers(
 ): Promise<WrongAnswers> {
   const logs = logsOfSent(stream, events)
   const whole = foldWhole(logs)
-  const mode = outputs.blocks[0]?.block.mode ?? 'flag'
+  const mode = outputs.decisionBatches[0]?.batch.mode ?? 'flag'
   const config = loadScorerConfig(stream.environment({ SLUICE_MODE: mode, ...environment }))
   const model = await openScoringModel({
     folder: config.modelFolder ?? RELEASED_MODEL,
@@ -193,11 +193,11 @@ export async function wrongAnswers(
     const options = optionsOf(stream, partition, model, policy)
     const oracle = new PartitionOracle(stream, log, options)
     const alerts: Alert[] = []
-    for (const { block, partition: of } of outputs.blocks) {
+    for (const { batch, partition: of } of outputs.decisionBatches) {
       if (of !== partition) continue
-      const decided = await oracle.decide(block, frontierOf(block, logs), whole)
+      const decided = await oracle.decide(batch, frontierOf(batch, logs), whole)
       alerts.push(...decided.blocks.published)
-      wrong.decisions.push(...wrongIn(block, decided))
+      wrong.decisions.push(...wrongIn(batch, decided))
     }
     const published = outputs.alerts.filter(({ source }) => source.partition === partition)
     wrong.alerts.push(...wrongAlerts(stream, alerts, published))
@@ -228,22 +228,22 @@ class PartitionOracle {
   }
 
   async decide(
-    block: DecisionBatch,
+    batch: DecisionBatch,
     progress: readonly (PartitionProgress | null)[],
     whole: readonly OracleState[],
   ): Promise<DecidedBatch> {
-    const { labelNextOffset } = block
+    const { labelNextOffset } = batch
     const state = this.#state
     const labels = this.#log.labels.slice(this.#labelCount, labelNextOffset)
-    const entries = this.#log.entries.slice(block.firstOffset, block.nextOffset)
+    const entries = this.#log.entries.slice(batch.firstOffset, batch.nextOffset)
     const input = { labels, entries, labelNextOffset }
     this.#labelCount = labelNextOffset
-    this.#seeOthers(block.partition, progress, whole)
+    this.#seeOthers(batch.partition, progress, whole)
     const at = { state, fold: this.#fold, progress, blocks: this.#blocks }
-    if (!isWithoutState(block)) return decideBatch(input, at, block.decidedAtMs, this.#options)
+    if (!isWithoutState(batch)) return decideBatch(input, at, batch.decidedAtMs, this.#options)
     const fold = new PartitionFold(this.#foldOptions, this.#fold.position)
     const without = { ...at, fold, state: null, progress: [] }
-    const decided = await decideBatch(input, without, block.decidedAtMs, this.#options)
+    const decided = await decideBatch(input, without, batch.decidedAtMs, this.#options)
     foldBatch(input, this.#fold, state, this.#options.alignment)
     for (const { card, offset, outcome } of decided.decisions) {
       state.card(card).setOutcome(offset, storedOutcomeOf(outcome))
@@ -275,18 +275,18 @@ function isWithoutState({ decisions, frontier }: DecisionBatch): boolean {
   return areDegraded && decisions.length > 0 && frontier.length === 0
 }
 
-function wrongIn(block: DecisionBatch, { decisions, features }: DecidedBatch): readonly string[] {
+function wrongIn(batch: DecisionBatch, { decisions, features }: DecidedBatch): readonly string[] {
   const wrong: string[] = []
-  const isPartly = !isWithoutState(block)
-  for (let index = 0; index < Math.max(decisions.length, block.decisions.length); index += 1) {
+  const isPartly = !isWithoutState(batch)
+  for (let index = 0; index < Math.max(decisions.length, batch.decisions.length); index += 1) {
     const decision = decisions[index]
-    const found = block.decisions[index]
+    const found = batch.decisions[index]
     if (isPartly && found?.annotations.includes(DEGRADED) === true) continue
-    const expected = JSON.stringify([decision, rowText(features, index, block.featureCount)])
-    const actual = JSON.stringify([found, rowText(floatsOf(block), index, block.featureCount)])
+    const expected = JSON.stringify([decision, rowText(features, index, batch.featureCount)])
+    const actual = JSON.stringify([found, rowText(floatsOf(batch), index, batch.featureCount)])
     if (expected === actual) continue
     const offset = decision?.offset ?? found?.offset ?? NaN
-    wrong.push(`${block.partition}/${offset}: ${expected} <> ${actual}`)
+    wrong.push(`${batch.partition}/${offset}: ${expected} <> ${actual}`)
   }
   return wrong
 }
@@ -309,11 +309,11 @@ function wrongAlerts(
 }
 
 function frontierOf(
-  block: DecisionBatch,
+  batch: DecisionBatch,
   logs: readonly PartitionLog[],
 ): readonly (PartitionProgress | null)[] {
   return logs.map((log, partition) => {
-    const frontier = block.frontier.find((one) => one.partition === partition)
+    const frontier = batch.frontier.find((one) => one.partition === partition)
     return frontier === undefined
       ? null
       : progressAt(log, frontier.nextOffset, frontier.labelNextOffset)

@@ -23,7 +23,7 @@ export interface SeenBatch {
   readonly offset: number
   /** The published bytes: the next decision batch of the partition has the hash of these. */
   readonly value: Buffer
-  readonly block: DecisionBatch
+  readonly batch: DecisionBatch
 }
 
 /** Committed messages of one partition, from any reader. */
@@ -36,7 +36,7 @@ type SeenMessages = Pick<CommittedMessages, 'topic' | 'partition'> & {
 }
 
 export class Outputs {
-  readonly blocks: SeenBatch[] = []
+  readonly decisionBatches: SeenBatch[] = []
   readonly alerts: Alert[] = []
   readonly leases: Lease[] = []
   /** Current leases, by card. */
@@ -88,7 +88,7 @@ export class Outputs {
           new Error(
             `Still waiting for ${what}: answered up to ${this.nextOffsets.join(', ')} ` +
               `of ${sent.join(', ')}, labels up to ${this.labelNextOffsets.join(', ')} of ` +
-              `${this.#stream.sentLabels.join(', ')} after ${this.blocks.length} blocks.`,
+              `${this.#stream.sentLabels.join(', ')} after ${this.decisionBatches.length} decision batches.`,
           ),
         )
       }, SILENCE_MS_MAX)
@@ -131,11 +131,11 @@ export class Outputs {
       }
       const kind = topic.slice(prefix.length) as Topic
       if (kind === 'decisions') {
-        const block = read(codecs.decisionBatch.decode(value))
+        const batch = read(codecs.decisionBatch.decode(value))
         const bytes = value ?? Buffer.alloc(0)
-        this.blocks.push({ partition, offset: Number(offset), value: bytes, block })
-        reach(this.nextOffsets, partition, block.nextOffset)
-        reach(this.labelNextOffsets, partition, block.labelNextOffset)
+        this.decisionBatches.push({ partition, offset: Number(offset), value: bytes, batch })
+        reach(this.nextOffsets, partition, batch.nextOffset)
+        reach(this.labelNextOffsets, partition, batch.labelNextOffset)
       }
       if (kind === 'alerts') this.alerts.push(read(codecs.alert.decode(value)))
       if (kind === 'leases') this.#acceptLease(key?.toString() ?? '', value)

@@ -82,8 +82,8 @@ export async function inForce(scorer: ScorerProcess, digest: string | null): Pro
 }
 
 export async function decide({ stream, outputs }: PolicySetup, events: readonly ProducedEvent[]) {
-  const from = outputs.blocks.length
+  const from = outputs.decisionBatches.length
   await stream.send(events)
   await outputs.until('the answers', () => outputs.isCaughtUp)
-  return outputs.blocks.slice(from)
+  return outputs.decisionBatches.slice(from)
 }
