@@ -67,7 +67,7 @@ function reader(topic: Topic, startAt: 'beginning' | 'now') {
   return { brokers, name: `test-reader-${topic.prefix}`, topics: [topic.name], startAt }
 }
 
-/** Waits for this many messages: a commit is answered before its end is written to every partition. */
+/** Waits for this many messages: a commit is answered before its marker is written to every partition. */
 function readAll(topic: Topic, count: number): Promise<readonly string[]> {
   return readAtLeast(count, 'messages are committed', () => readOnce(topic))
 }
@@ -129,7 +129,7 @@ test('an error of the handler ends the reading with that error', async (t) => {
 test('following from now skips existing messages and misses no new one', async (t) => {
   const topic = await makeTopic(t, 2)
   await topic.send('commit', [{ value: 'before' }])
-  // Until its end is written, it comes behind what a committed reader calls now.
+  // Until its marker is written, it lies behind the end that a read-committed consumer sees now.
   await readAll(topic, 1)
   const stop = new AbortController()
   const seen: string[] = []
@@ -141,7 +141,7 @@ test('following from now skips existing messages and misses no new one', async (
     },
     stop.signal,
     () => {
-      // The reader's place is fixed here, long before it fetches.
+      // The reader's position is fixed here, long before it fetches.
       void topic
         .send('commit', [{ value: 'x', partition: 0 }])
         .then(() => topic.send('abort', [{ value: 'never', partition: 0 }]))

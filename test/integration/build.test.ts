@@ -31,7 +31,7 @@ interface Ended {
   readonly stderr: string
 }
 
-/** Runs plain Node to its end: no loader, and no reporting to the test runner. */
+/** Runs plain Node to its end, without a loader and without reporting to the test runner. */
 async function runNode(args: readonly string[]): Promise<Ended> {
   const child = spawn(process.execPath, args, {
     cwd: root,
@@ -43,7 +43,7 @@ async function runNode(args: readonly string[]): Promise<Ended> {
   return { code: await code, stdout, stderr }
 }
 
-/** The port of the metrics server, once the scorer says that it is ready; rejects when it ends before. */
+/** The port of the metrics server, once the scorer reports that it is ready; rejects when it ends before. */
 async function readyPort(scorer: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     scorer.once('message', (message) => {
@@ -93,7 +93,7 @@ describe('the build', () => {
     const commands = [...help.stdout.matchAll(/^ {2}([a-z]+) {2,}/gm)].map(([, name = '']) => name)
     ok(commands.includes('doctor'), help.stdout)
     for (const name of commands) {
-      // Each command is loaded only when it is named, so this is what finds one that does not load.
+      // Commands are loaded on demand, so only this finds one that does not load.
       const { code, stdout, stderr } = await runNode([main, name, '--help'])
       strictEqual(code, 0, `${name}: ${stderr}`)
       match(stdout, new RegExp(`Usage: sluice ${name}`))

@@ -1,5 +1,5 @@
-// Batches that real clients compressed, read through a real broker: Java's codecs (the broker compresses
-// anew where a topic asks for it) and librdkafka's (kcat, where it is installed).
+// Batches compressed by real clients, read through a real broker: Java's codecs (the broker recompresses when a topic
+// asks for it) and librdkafka's (kcat, where it is installed).
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -43,7 +43,7 @@ function runKcat(args: readonly string[], input: string): Promise<number | null>
     child.on('close', (code) => {
       resolve(code ?? -1)
     })
-    // Without kcat the pipe breaks; the error above says so.
+    // Without kcat the pipe breaks; the error above reports that.
     child.stdin.on('error', () => undefined)
     child.stdin.end(input)
   })
@@ -126,7 +126,7 @@ describe('compressed batches of a real broker', () => {
     const values: string[] = []
     await new Promise<void>((resolve, reject) => {
       consumer.on('consumer.crash', ({ payload }) => {
-        // It begins again by itself after what passes, such as a broker that is slow to answer.
+        // It restarts by itself after a temporary error, such as a slow broker.
         if (!payload.restart) reject(payload.error)
       })
       void consumer.run({
@@ -140,7 +140,7 @@ describe('compressed batches of a real broker', () => {
     await consumer.disconnect()
     await admin.deleteGroups([topic])
     assert.deepEqual(values, MESSAGES)
-    // The messages came out of compressed batches, and of this compression only.
+    // The messages came from compressed batches, and from this compression only.
     assert.deepEqual([...expandedCounts.keys()], [compression])
   }
 })

@@ -1,6 +1,6 @@
-// Goal: tests can run on containers that support transactions, and no container is left behind.
-// Method: a real Docker engine where there is one. Otherwise a stand-in speaks Docker's HTTP calls and leads to servers
-// that run already: it shows the requests to Docker, not that the images accept them.
+// Goal: tests can run on containers that support transactions, and no container is left behind. Method: a real Docker
+// engine where there is one. Otherwise a stand-in answers Docker's HTTP calls and forwards to servers that already run:
+// it shows the requests to Docker, not that the images accept them.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -21,7 +21,7 @@ import {
 
 const ROOT = join(import.meta.dirname, '../..')
 
-/** Addresses of the servers of this run, as targets of a proxy. */
+/** Addresses of this run's servers, as targets of a proxy. */
 function targetOf(address: string | undefined): { readonly host: string; readonly port: number } {
   const { hostname, port } = new URL(
     address?.includes('://') === true ? address : `tcp://${address ?? ''}`,
@@ -51,7 +51,7 @@ interface Ended {
   readonly output: string
 }
 
-/** A process of its own, since Testcontainers looks for its engine once per process. */
+/** In a separate process, since Testcontainers looks for its engine once per process. */
 async function runNode(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Ended> {
   const child = spawn(process.execPath, args, {
     cwd: ROOT,
@@ -70,7 +70,7 @@ async function runNode(args: readonly string[], env: NodeJS.ProcessEnv): Promise
   return { code: await code, output: `${stdout}${stderr}` }
 }
 
-/** A run of the tests of one file, by the runner that npm test uses. */
+/** A run of the tests of one file, by the runner of `npm test`. */
 function runTests(filter: string, env: NodeJS.ProcessEnv): Promise<Ended> {
   return runNode(['test/run.ts', 'integration', '--filter', filter], {
     SLUICE_STACK_PROVIDER: 'testcontainers',

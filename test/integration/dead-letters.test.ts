@@ -77,7 +77,7 @@ test('dead letters are listed, counted and shown without card numbers', async (t
     ok(!text.includes(CARD_NUMBER) && !text.includes(CARD_NUMBER_GROUPED), 'a card number is out')
     ok(!text.replaceAll(' ', '').includes(hex), 'a card number is out as hex')
   }
-  // The control: the messages do hold it.
+  // Control: the messages do contain it.
   const raw = Buffer.concat((await messagesOf(stream)).map(({ value }) => value ?? Buffer.alloc(0)))
   ok(raw.includes(CARD_NUMBER) && raw.includes(CARD_NUMBER_GROUPED))
 })

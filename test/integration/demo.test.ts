@@ -1,6 +1,6 @@
-// Goal: the demo shows alerts, counts its work, and leaves nothing behind: no process, topic, group or key.
-// Method: the demo runs in a process of its own, on a CSV written from the simulator, and live until SIGTERM. Kafka,
-// Redis and the started process are examined afterwards.
+// Goal: the demo shows alerts, counts its work, and leaves nothing behind: no process, topic, group or key. Method: the
+// demo runs in its own process, on a CSV from the simulator, and live until SIGTERM. Kafka, Redis and the started
+// processes are examined afterwards.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -21,7 +21,7 @@ import { simulate } from '../../tools/simulator/simulate.ts'
 import { eventually, firstAnswer, readUntil } from '../support/poll.ts'
 
 const root = join(import.meta.dirname, '../..')
-/** Long enough that the first block ends within it. */
+/** Enough rows that the first block ends within them. */
 const ROWS = 4_000
 
 const brokersText = process.env['SLUICE_KAFKA_BROKERS'] ?? ''
@@ -40,7 +40,7 @@ const kafka = new kafkajs.Kafka({
 function startSluice(args: readonly string[]): ChildProcessByStdio<null, Readable, Readable> {
   return spawn(process.execPath, [join(root, 'infra/bootstrap.mjs'), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    // Without NODE_TEST_CONTEXT, or what is started here would report to our runner.
+    // Without NODE_TEST_CONTEXT, or the started processes would report to our runner.
     env: { ...process.env, NODE_TEST_CONTEXT: undefined },
   })
 }
@@ -93,7 +93,7 @@ async function tracesOf(id: string): Promise<readonly string[]> {
   }
 }
 
-/** Kafka's controller says that a topic is deleted before the broker that lists them has followed. */
+/** Kafka's controller reports that a topic is deleted before the broker that lists topics has caught up. */
 async function leavesNothing(id: string, except: (name: string) => boolean = () => false) {
   await readUntil(
     'nothing is left',
@@ -102,11 +102,14 @@ async function leavesNothing(id: string, except: (name: string) => boolean = () 
   )
 }
 
-/** The scorer says its pid in each line of its log. Native TensorFlow, where it is installed, writes two of its own first. */
+/**
+ * The scorer's pid is in each line of its log. Native TensorFlow, where it is installed, writes two lines of its own
+ * first.
+ */
 function scorerPid(): Promise<number> {
   return firstAnswer('the scorer has written a line', () => {
     const lines = readFileSync(join(root, '.sluice', 'demo-scorer.log'), 'utf8').split('\n')
-    // The last one has no end yet.
+    // The last line may be incomplete.
     const line = lines.slice(0, -1).find((each) => each.startsWith('{'))
     return Promise.resolve(
       line === undefined ? null : (JSON.parse(line) as { readonly pid: number }).pid,
@@ -173,7 +176,7 @@ test('SIGTERM ends a live demo with code 0, and nothing of it remains', async ()
   const stderr = text(child.stderr)
   let line = ''
   for await (const first of createInterface({ input: child.stdout })) {
-    // The first alert: everything runs.
+    // At the first alert everything runs.
     line = first
     break
   }
@@ -208,8 +211,8 @@ test('a scorer that dies ends the demo with its last error, and nothing remains'
     progress,
     /The scorer was ended by SIGKILL\. The end of .*demo-scorer\.log:\n.*Scorer ready/s,
   )
-  // Groups whose member was killed live until its session is over; they can be deleted only then. The scorer has two: that
-  // of its partitions, and that of what it reads from the control topic.
+  // The groups of killed members exist until their sessions expire; they can be deleted only then. The scorer has two:
+  // that of its partitions, and that of the control topic.
   const group = `demo-${demoIdIn(progress)}`
   const isGroup = (name: string): boolean => name === group || name.startsWith(`${group}-control-`)
   await leavesNothing(demoIdIn(progress), isGroup)

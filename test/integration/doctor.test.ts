@@ -25,7 +25,7 @@ test('the doctor fails or warns about eviction, lost persistence, compaction and
     const finding = findings.find((each) => each.name === name)
     return `${finding?.level ?? 'not there'}: ${finding?.seen ?? ''}`
   }
-  // Kafka's controller says that a topic is made or changed before the broker that is asked has followed.
+  // Kafka's controller reports a created or changed topic before the broker that is asked has caught up.
   const sees = (name: string, wanted: RegExp) =>
     readUntil(
       `${name} is seen as ${wanted.source}`,

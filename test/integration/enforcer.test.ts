@@ -1,5 +1,5 @@
-// Goal: a published block is enforced, answered with one receipt, and timed; the enforcer does nothing that is
-// forbidden to it. Method: alerts produced into a real topic, the services in this process, real HTTP.
+// Goal: a published block is enforced, answered with one receipt, and timed; the enforcer does nothing that its
+// configuration forbids. Method: alerts produced into a real topic, the services in this process, real HTTP.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'

@@ -180,7 +180,7 @@ test('a refused alert becomes a dead letter at once, and a failing one after its
   ])
   deepStrictEqual(picky.taken, [four])
   await tells(forwarder, 'sluice_forward_dead_letters_total{target="picky",reason="rejected"} 2')
-  // All of it is done: a forwarder that is started again sends nothing.
+  // Everything is finished: a restarted forwarder sends nothing.
   strictEqual(await forwarder.end('SIGTERM'), 0)
   const requests = picky.received.length
   const again = await alerts.forward([targetOf('picky', picky)], variables)
@@ -255,7 +255,7 @@ test('alerts wait while their target is away, none is given up, and all arrive w
   const circuit = { failures: 3, openMs: 20, openMsMax: 50 }
   const forwarder = await alerts.forward([targetOf('away', away, { circuit })], variables)
   await alerts.publish(Array.from({ length: 20 }, (_, index) => alertOf(index + 1)))
-  // Many more requests than all attempts of all alerts would be, were probes to count.
+  // Many more requests than all attempts of all alerts together, if probes counted.
   await eventually('the circuit has probed for long', () =>
     Promise.resolve(away.received.length > 150),
   )
@@ -296,7 +296,7 @@ test('an alert given up is sent again once, under its id, unless a later revisio
   deepStrictEqual(await redeliver('--dry-run'), [`${one ?? ''} send`, `${two ?? ''} superseded`])
   deepStrictEqual(await redeliver('--yes', '--reason', 'given_up'), [])
   strictEqual(repaired.received.length, requests)
-  // It is refused once more, and stays what it was.
+  // It is refused again, and stays open.
   deepStrictEqual(await redeliver('--yes'), [`${one ?? ''} rejected`, `${two ?? ''} superseded`])
   repaired.answer = () => 204
   deepStrictEqual(await redeliver('--yes'), [`${one ?? ''} delivered`, `${two ?? ''} superseded`])

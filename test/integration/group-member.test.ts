@@ -1,5 +1,5 @@
-// Goal: members of a group share partitions, hand them over, and read offsets that no open transaction may still change.
-// Method: members of the native client in groups of their own on a real broker; kafkajs makes topics and transactions.
+// Goal: members of a group share partitions, hand them over, and read offsets that no open transaction can change.
+// Method: members of the native client in their own groups on a real broker; kafkajs creates topics and transactions.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
@@ -138,7 +138,7 @@ describe('members of a group', { timeout: 120_000 }, () => {
     await back.join()
     strictEqual(back.member.membership?.generation, generation)
     deepStrictEqual([...(stays.held() ?? []), ...(back.held() ?? [])].sort(), all)
-    // The one before is fenced, and says so.
+    // The earlier one is fenced, and reports it.
     const failure = await dies.member.failed
     ok(failure instanceof KafkaAnswerError)
     strictEqual(failure.type, 'FENCED_INSTANCE_ID')
@@ -173,7 +173,7 @@ describe('members of a group', { timeout: 120_000 }, () => {
       return committed
     })
     strictEqual(await member.readCommittedUnstable(topic, 1), null)
-    // A transaction over one partition holds up no other.
+    // A transaction over one partition delays no other.
     strictEqual(await member.readCommitted(topic, 0), null)
     strictEqual(isRead, false)
     await transaction.commit()

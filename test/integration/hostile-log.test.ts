@@ -1,6 +1,6 @@
-// Goal: records that are made to stop their reader become dead letters, and hold up neither their partition nor others.
-// Method: the scorer as it is released with a short session, a record with 8,000 headers in one partition and a batch of 130,000
-// empty records in another; then payments to all partitions.
+// Goal: records crafted to stop their reader become dead letters, and delay neither their partition nor others. Method:
+// the released scorer with a short session, a record with 8,000 headers in one partition and a batch of 130,000 empty
+// records in another; then payments to all partitions.
 
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'

@@ -29,14 +29,14 @@ if (brokersText === '' || redisUrl === '') {
 const SIZE_MIB_MAX = 200
 const BYTES_PER_MIB = 1024 * 1024
 
-/** Every file below a folder, with when it was changed. */
+/** Every file below a folder, with the time of its last change. */
 function filesOf(
   folder: string,
 ): ReadonlyMap<string, { readonly bytes: number; readonly changedMs: number }> {
   return new Map(
     [...entriesOf(folder)].map(([path, { size, mtimeMs, ctimeMs }]) => [
       path,
-      // The size, since the blocks of a new file are given to it later.
+      // The size, since the disk blocks of a new file are allocated later.
       { bytes: size, changedMs: Math.max(mtimeMs, ctimeMs) },
     ]),
   )
@@ -54,7 +54,7 @@ function entriesOf(folder: string): ReadonlyMap<string, Stats> {
   return new Map(paths.map((path) => [path, lstatSync(join(folder, path))]))
 }
 
-/** A port claimed until the test ends: another process may take a port that is only picked before it is used. */
+/** A port claimed until the test ends: another process may take a port that is only chosen before it is used. */
 async function ownPort(t: TestContext): Promise<number> {
   const { ports, release } = await claimPorts(1)
   closeWith(t, release)
@@ -83,7 +83,7 @@ describe('the image', () => {
     await admin.disconnect()
   })
 
-  /** Starts a program in the image's folder with the image's variables and no others but these. */
+  /** Starts a program in the image's folder with only the image's variables and these. */
   function start(
     args: readonly string[],
     variables: Readonly<Record<string, string>> = {},

@@ -155,7 +155,7 @@ test('a label repeated after a restart, or sent twice at once, is written once',
   const other = await post(`${second.url}/labels`, contradicts, { 'idempotency-key': 'k1' })
   strictEqual(other.status, 409)
   strictEqual((await labelsOf(stream, 1)).length, 1)
-  // A person may correct what was said, under a key of its own.
+  // A person may correct an earlier finding, under a new key.
   const correction = await post(`${second.url}/labels`, contradicts, { 'idempotency-key': 'k2' })
   strictEqual(correction.status, 201)
   deepStrictEqual(
@@ -199,7 +199,7 @@ test('an unauthorised, invalid or too frequent label is refused with a reason, a
   const stream = await openStream(t, 'labels')
   const cases = await startCases(t, stream, {
     SLUICE_CASES_READ_TOKEN: READ_TOKEN,
-    // More than the refusals below, and few enough that a busy machine sends more in a second.
+    // More requests than the refusals below, and few enough that a busy machine exceeds them in a second.
     SLUICE_HTTP_REQUESTS_PER_SECOND_MAX: '20',
   })
   const url = `${cases.url}/labels`

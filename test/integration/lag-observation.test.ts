@@ -1,4 +1,4 @@
-// Goal: no stale lag is reported while a broker does not answer. Method: a broker of this test's own, paused and
+// Goal: no stale lag is reported while a broker does not answer. Method: a broker for this test alone, paused and
 // resumed under a scorer.
 
 import { ok, strictEqual } from 'node:assert/strict'
@@ -17,10 +17,10 @@ import { LONG_SESSION, openStream, PARTITION_COUNT, simulatedEvents } from '../s
 import { seriesOf } from '../../services/cli/metrics-page.ts'
 
 const root = join(import.meta.dirname, '../..')
-/** The broker is asked more often than this. */
+/** The broker is asked at least once in this time. */
 const OBSERVED_ONCE_MS = 2_500
 
-/** Starts a broker and makes it the one of this file. Returns the id of its process. */
+/** Starts a broker for this file. Returns its process id. */
 async function startBroker(t: TestContext): Promise<number> {
   const stateFolder = mkdtempSync(join(tmpdir(), 'sluice-lag-'))
   const { kafkaFolder, pomFile, recordFile } = stackPaths(root, stateFolder)
@@ -55,7 +55,7 @@ test('while the broker does not answer no lag is reported, and failures are coun
   const broker = await startBroker(t)
   const stream = await openStream(t, 'silent')
   const outputs = followOutputs(t, stream)
-  // Longer than the stop, so that the partitions stay where they are.
+  // Longer than the pause, so that the partitions stay assigned.
   const scorer = await startScorer(t, stream.patientEnvironment(LONG_SESSION))
   await stream.send(await simulatedEvents(300))
   const isFinalised = async (): Promise<boolean> => {
@@ -64,7 +64,7 @@ test('while the broker does not answer no lag is reported, and failures are coun
   }
   await outputs.until('all decisions', () => outputs.isCaughtUp)
   await eventually('all is decided', isFinalised)
-  // An answer that a busy machine is late with counts as one that did not come.
+  // On a busy machine a late answer counts as a missing one.
   const failuresOf = () => scorer.metric('sluice_lag_observation_failures_total')
   let before = await failuresOf()
   const standsStill = async (): Promise<boolean> => {

@@ -1,7 +1,6 @@
 // Goal: the lake writer can be operated. Its metrics report written and waiting rows, a restart neither loses nor
-// duplicates a row, and a card erased on request never comes back.
-// Method: `sluice lake ingest` in a process of its own on real topics; its pages are read as Prometheus and a probe
-// read them.
+// duplicates a row, and a card erased on request never comes back. Method: `sluice lake ingest` in its own process on
+// real topics; its pages are read as Prometheus and a probe do.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -87,14 +86,14 @@ test('a running writer exports metrics, stops, starts again and erases on reques
   deepStrictEqual(await filesShowing(folder, card), [], 'no row, and no request is left')
   const [entry] = (await readLakeState(folder)).erasures
   ok(entry !== undefined && entry.rows.transactions > 0 && entry.rows.labels > 0)
-  // The writer counts once it has done what the command waits for.
+  // The writer counts after the work that the command waits for.
   await readUntil(
     'the rows are counted',
     () => metricOf(second.metricsPort, 'sluice_lake_erased_rows_total{table="transactions"}'),
     (rows) => rows === entry.rows.transactions,
   )
 
-  // The topics still hold the card. What is taken later begins behind it, also in a new process.
+  // The topics still hold the card. A later intake begins behind it, also in a new process.
   strictEqual(await second.end('SIGTERM'), 0)
   const later = events.slice(450).filter((event) => {
     if (event.kind === 'transaction') return event.transaction.card !== card

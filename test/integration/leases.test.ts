@@ -45,7 +45,7 @@ async function setUp(
   return { stream, outputs: followOutputs(t, stream), environment }
 }
 
-/** Transactions of the simulator, in order, as patterns for those of a test. */
+/** Simulated transactions, in order, on which those of the tests are based. */
 async function patterns(): Promise<readonly Transaction[]> {
   const events = await simulatedEvents(200)
   return events.flatMap((event) => (event.kind === 'transaction' ? [event.transaction] : []))
@@ -55,7 +55,7 @@ function paid(pattern: Transaction, id: string, card: string, eventTimeMs: numbe
   return { ...pattern, id, card, eventTimeMs }
 }
 
-/** Sends as a producer does at this moment: an idle partition goes by when messages were sent. */
+/** Sends as a producer does now: an idle partition's clock depends on the send times. */
 async function send(stream: TestStream, transactions: readonly Transaction[]) {
   for (let partition = 0; partition < PARTITION_COUNT; partition += 1) {
     const messages = transactions
@@ -124,7 +124,7 @@ test('a model that would block everything stays below the caps until a person re
   const flags = firsts.filter(({ action }) => action === 'flag')
   ok(flags.length > 0)
   ok(flags.every(({ annotations }) => annotations.includes('breaker_open')))
-  // A batch is counted once its commit is answered; a committed reader may see it before that.
+  // A batch is counted after its commit is answered; a read-committed consumer may see it earlier.
   await eventually('all is counted', async () => {
     return (await scorer.metric('sluice_decisions_total')) === burst.length
   })
@@ -174,13 +174,13 @@ test('a lease ends exactly once: by event time, by the clock of a quiet partitio
     'block extended 1',
     'release expired 2',
   ])
-  // Nothing comes that would move time on to the end of the other lease, but for this, half a second before.
+  // Only this message moves time, to half a second before the end of the other lease.
   await send(stream, [paid(pattern, 'a3', first, startMs + 10_000 + 2 * LEASE_MS - 500)])
   await outputs.until('the release of a quiet partition', () => all(second).length === 2)
   deepStrictEqual(words(all(second)), ['block first 0', 'release expired 1'])
 
   const labelled = paid(pattern, 'a3', first, startMs + 10_000 + 2 * LEASE_MS - 500)
-  // The quiet partition's clock has gone on by more than this; its newest event is the payment itself.
+  // The quiet partition's clock has advanced by more than this; its newest event is the payment itself.
   const knownInMs = 300
   await sendLabel(stream, labelled, 'fraud', knownInMs)
   await outputs.until('the confirmation', () => all(first).length === 6)
@@ -226,7 +226,7 @@ test('a person releases a card; a second release, or one of a card that is not b
   const byCard = await release(card)
   strictEqual(byCard.code, 0, byCard.stderr)
   await outputs.until('the release', () => outputs.alerts.length === 3)
-  // A release looks the lease up in this topic.
+  // A release finds the lease in this topic.
   await outputs.until('its tombstone', () => !outputs.liveLeases.has(card))
   const again = await release(card)
   strictEqual(again.code, 1)

@@ -1,5 +1,5 @@
-// Goal: both clients of the log behave alike through the ports of log-client.ts. Method: one suite, run against each on a real
-// broker. What kafkajs cannot do is listed in KAFKAJS_LIMITS, and docs/kafka.md says so.
+// Goal: both clients of the log behave alike through the interfaces of log-client.ts. Method: one suite, run against
+// each on a real broker. KAFKAJS_LIMITS lists the abilities that kafkajs lacks, and so does docs/kafka.md.
 
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
@@ -26,7 +26,7 @@ import { openTransactionalProducer } from '../support/transactions.ts'
 
 type ClientName = 'native' | 'kafkajs'
 
-/** What each test needs that kafkajs 2.2.4 lacks. */
+/** Abilities that a test needs and kafkajs 2.2.4 lacks. */
 const KAFKAJS_LIMITS = {
   headers: 'kafkajs reads the headers of a record in quadratic time',
   records: 'kafkajs ends the process for a batch of more than 125,000 records',
@@ -35,7 +35,7 @@ const KAFKAJS_LIMITS = {
   recreated: 'kafkajs reads a topic that was created again on from its old offset',
 } as const
 
-/** Settings of a topic whose older segments are compacted as soon as the cleaner comes by. */
+/** Settings of a topic whose older segments are compacted at the next run of the cleaner. */
 const COMPACTED_AT_ONCE = [
   { name: 'cleanup.policy', value: 'compact' },
   { name: 'segment.ms', value: '100' },
@@ -142,7 +142,7 @@ for (const name of ['native', 'kafkajs'] as const) {
     await send(stream, ['a'])
     await readAtLeast(1, 'a is read', () => Promise.resolve(textsOf(opened)))
     opened.client.reader.pause(topic, 0)
-    // A fetch that was under way may still bring what comes now.
+    // A running fetch may still bring records sent now.
     const seen = await settledCount(opened)
     await send(stream, ['b', 'c'])
     await settledCount(opened)
@@ -215,7 +215,7 @@ for (const name of ['native', 'kafkajs'] as const) {
       await (isCommitted ? transaction.commit() : transaction.abort())
     }
     await inTransaction('kept', true)
-    // More than a first look back sees: each is a record and a control record.
+    // More than the first step of the search covers: each is a record and a control record.
     for (let count = 0; count < 20; count += 1) await inTransaction('dropped', false)
     deepStrictEqual(await lastOf(), [3, 'kept'])
     deepStrictEqual(await lastOf(1), null)
@@ -264,7 +264,7 @@ for (const name of ['native', 'kafkajs'] as const) {
   test(`${name}: a range is handed over one call at a time, as fast as its reader takes it`, async (t) => {
     const stream = await openStream(t, 'log-range-slow')
     const opened = await open(t, name, stream)
-    // Two requests, so that there is more than one batch to hand over.
+    // Two requests, so that there is more than one batch to pass on.
     await send(stream, numbered(3_000))
     await send(stream, numbered(3_000, 'n'))
     let running = 0
@@ -313,13 +313,13 @@ for (const name of ['native', 'kafkajs'] as const) {
         transactions.push(await producer.begin(`m${index}`))
       }
       const [first, second, third] = transactions
-      // The one that began last ends first; the second one is committed amid both.
+      // The last one to begin ends first; the second one is committed in between.
       await third?.abort()
       await send(stream, ['plain'])
       await second?.commit()
       await first?.abort()
       await send(stream, ['last'])
-      // Five records and the ends of three transactions, which a broker may write after it has answered.
+      // Five records and the markers of three transactions, which a broker may write after its answer.
       const to = 8
       deepStrictEqual(await rangeTexts(opened, stream, 0, to), ['m1', 'plain', 'last'])
       deepStrictEqual(await rangeTexts(opened, stream, 2, to), ['plain', 'last'])
@@ -349,7 +349,7 @@ for (const name of ['native', 'kafkajs'] as const) {
       /given up/,
     )
     const waiting = new AbortController()
-    // Nothing comes at offset 10.
+    // No record arrives at offset 10.
     const reading = readRange(opened, stream, [10, 11], () => undefined, waiting.signal)
     setTimeout(() => {
       waiting.abort(new Error('given up'))
@@ -413,7 +413,7 @@ for (const name of ['native', 'kafkajs'] as const) {
     const before = await open(t, name, stream)
     const old = await before.client.openWriter(1)
     await commit(old, stream, 1, 3)
-    // The first owner leaves the group without ending its work, as one that was paused does.
+    // The first owner leaves the group without ending its work, as a paused process does.
     await before.client.group.leave()
     const after = await open(t, name, stream)
     const writer = await after.client.openWriter(1)
@@ -486,7 +486,7 @@ for (const name of ['native', 'kafkajs'] as const) {
   )
 }
 
-// One test for both clients, since the cleaner of the broker comes by every 15 s.
+// One test for both clients, since the broker's cleaner runs only every 15 s.
 test('both: a range is read over the gaps of compaction, also where they end it', async (t) => {
   const stream = await openStream(t, 'log-range-compacted')
   const native = await open(t, 'native', stream)
@@ -514,7 +514,7 @@ test('both: a range is read over the gaps of compaction, also where they end it'
   deepStrictEqual(await read(native), ['0 a0', '1 b1', '2 a2', '3 c3', '4 b4', '5 c5'])
   await put(['c'])
   await eventually('the topic is compacted', async () => {
-    // The cleaner leaves the newest segment alone: each of these begins one.
+    // The cleaner skips the newest segment: each of these messages starts one.
     await put(['later'])
     await sleepMs(500)
     return (await read(native)).length < 6
@@ -558,7 +558,7 @@ function seen(what: string, hasHappened: () => boolean): Promise<void> {
   return eventually(what, () => Promise.resolve(hasHappened()))
 }
 
-/** How many records were read when no more came for a while. */
+/** The number of records read once no more arrive. */
 async function settledCount(opened: Opened): Promise<number> {
   let count = -1
   while (count !== textsOf(opened).length) {
@@ -585,7 +585,7 @@ function commit(
   )
 }
 
-/** What a committed reader sees of alerts, once there is so much. */
+/** The committed content of alerts, once there are this many messages. */
 function published(stream: TestStream, count: number): Promise<readonly string[]> {
   return readUntil(
     'alerts are published',

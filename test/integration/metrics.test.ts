@@ -1,5 +1,5 @@
 // Goal: the scorer's metrics are correct. Method: a scorer on a simulated stream; its /metrics are compared with sums
-// over the sent messages and over those of a committed reader. Redis is unavailable for a part of the stream.
+// over the sent messages and over the committed output. Redis is unavailable for a part of the stream.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -16,7 +16,7 @@ import { seriesOf } from '../../services/cli/metrics-page.ts'
 import { sampleOf } from '../unit/platform/metrics/metric-text.ts'
 
 const OUTCOMES = ['approve', 'flag', 'block'] as const
-/** Moved by starting, not by deciding. */
+/** Changed by starting, not by deciding. */
 const MOVED_AT_START = /^sluice_(redis|scoring|policy|build)_|^sluice_cascade_agreement_at_least$/
 
 function kindOf<Kind extends ProducedEvent['kind']>(
@@ -57,7 +57,7 @@ async function metricsOf(scorer: ScorerProcess): Promise<string> {
   return (await scorer.page('/metrics')).body
 }
 
-/** A batch is counted once its commit is answered; a committed reader may see it before that. */
+/** A batch is counted after its commit is answered; a read-committed consumer may see it earlier. */
 async function counts(scorer: ScorerProcess, decisions: number): Promise<void> {
   await eventually(`${decisions} decisions are counted`, async () => {
     return (await scorer.metric('sluice_decisions_total')) === decisions
@@ -74,7 +74,7 @@ test('every series with closed labels is exported at 0 before the first message'
       continue
     const series = seriesOf(text, type === 'histogram' ? `${name}_count` : name)
     const expected = lists.reduce((product, values) => product * values.length, 1)
-    if (/^sluice_redis_(used|max|evicted)/.test(name)) continue // told by the first INFO
+    if (/^sluice_redis_(used|max|evicted)/.test(name)) continue // reported by the first INFO
     strictEqual(series.length, expected, name)
     if (
       MOVED_AT_START.test(name) ||
@@ -108,7 +108,7 @@ test('metrics of amounts, scores, reasons and labels equal an independent count'
     label: { ...event.label, transactionId: `never-seen-${event.label.transactionId}` },
   }))
   const scorer = await startScorer(t, stream.patientEnvironment({ SLUICE_MODE: 'enforce' }))
-  // Copies, whose amounts must not count twice.
+  // Duplicates, whose amounts must not count twice.
   await stream.send([...transactions, ...transactions.slice(-20)])
   await outputs.until('all decisions', () => outputs.isCaughtUp)
   await stream.send([...labels, ...strangers])
@@ -187,7 +187,7 @@ test('decisions continue as degraded while Redis is away, and use state again wh
   const stream = await openStream(t, 'away')
   const outputs = followOutputs(t, stream)
   const redis = await openRedisProxy(t, stream.redisUrl)
-  // A partition reassigned while Redis is away is counted once more: a pause of a busy machine must not cause that.
+  // A partition reassigned while Redis is away is counted again: a pause of a busy machine must not cause that.
   const environment = stream.patientEnvironment({ SLUICE_REDIS_URL: redis.url, ...LONG_SESSION })
   const scorer = await startScorer(t, environment)
   const transactions = kindOf(await simulatedEvents(800), 'transaction')

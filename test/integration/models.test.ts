@@ -1,6 +1,6 @@
 // Goal: a model is changed and rolled back while scorers run. A model that cannot be opened is refused and the old one
-// stays; after a crash the requested model is in force.
-// Method: scorers as processes, `sluice model` as an operator runs it, real topics, outputs read committed.
+// stays; after a crash the requested model is in force. Method: scorers as processes, `sluice model` as an operator
+// runs it, real topics, committed output.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { truncateSync, writeFileSync } from 'node:fs'
@@ -172,7 +172,7 @@ test('a scorer refuses a damaged model while the old one serves, and activates i
   await scorer.logged('A model is refused.')
   await scorer.logged('weights.bin has')
 
-  // The store is repaired by adding the model again; the next message, or some seconds, and it serves.
+  // Adding the model again repairs the store; the next message, or a few seconds later a retry, puts it into service.
   strictEqual((await addModel(store, variant.folder)).isNew, true)
   await publishControl(access, controlOf(deployment, change))
   await serving(scorer, variant.digest)
@@ -251,7 +251,7 @@ test('scorers killed while models change lose nothing, and each decision batch r
 test('a shadow model scores every decision without effect, and labels are compared with both', async (t) => {
   const setup = await setUp(t, 'shadow')
   const { stream, outputs } = setup
-  // Both are cascades of the same nets, so the shadow's scores are those that decide, the large net's among them.
+  // Both are cascades of the same nets, so the shadow's scores equal the deciding ones, the large net's included.
   const released = variantOf(t, 'lax', LAX)
   const variant = variantOf(t, 'strict', STRICT)
   await model(setup, 'shadow', variant.folder, '--reason', 'compare')
@@ -260,7 +260,7 @@ test('a shadow model scores every decision without effect, and labels are compar
     SLUICE_MODEL: released.folder,
     SLUICE_VERIFY_TIMEOUT_MS: '10000',
   })
-  // Few cards and long enough for labels to come back.
+  // Few cards, and a span long enough for labels to arrive.
   await stream.send(await simulatedEvents(6_000))
   await outputs.readToEnd()
   deepStrictEqual(deciders(outputs.decisionBatches), [`${released.digest} 0`])
@@ -277,11 +277,11 @@ test('a shadow model scores every decision without effect, and labels are compar
     decisions.some(({ annotations }) => annotations.includes('verified')),
     'the large net decided some',
   )
-  // On the same scores: what the stricter thresholds would have alerted.
+  // The alerts that the stricter thresholds would have given for the same scores.
   const alerted = scored.filter(({ score }) => (score ?? 0) >= STRICT.flag).length
   const agreed = await scorer.metric('sluice_shadow_outcomes_total', 'shadow="approve"')
   strictEqual(scored.length - agreed, alerted)
-  // Labels are applied when they come, and not only before what is decided.
+  // Labels are applied on arrival, and not only before decisions.
   await eventually('a label comes', async () => {
     return (await scorer.metric('sluice_shadow_labelled_total', 'role="shadow"')) > 0
   })

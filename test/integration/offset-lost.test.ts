@@ -1,5 +1,6 @@
-// Goal: a group whose offsets were lost, or set by hand, decides nothing twice and skips nothing silently. Method: the offsets
-// are changed while no scorer runs; the partition must stop, and go on once the offset is where its decisions end.
+// Goal: a group whose offsets were lost, or set by hand, decides nothing twice and skips nothing silently. Method: the
+// offsets are changed while no scorer runs; the partition must stop, and continue once the offset matches its last
+// decision.
 
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
@@ -17,7 +18,7 @@ import {
 interface Run {
   readonly stream: TestStream
   readonly outputs: Outputs
-  /** Up to which offset of each partition the first scorer has decided. */
+  /** Offset of each partition up to which the first scorer has decided. */
   readonly decidedTo: readonly number[]
   readonly environment: Record<string, string>
 }

@@ -1,5 +1,6 @@
-// Goal: input that an open transaction of its producer holds back is measured and said, and decided once the transaction has
-// ended. Method: a transactional producer that neither commits nor aborts, in front of messages of another producer.
+// Goal: input held back by an open transaction of its producer is measured and reported, and decided once the
+// transaction has ended. Method: a transactional producer that neither commits nor aborts, ahead of messages of another
+// producer.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
@@ -11,7 +12,7 @@ import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
 import { openStream, simulatedEvents, type TestStream } from '../support/streams.ts'
 import { openTransactionalProducer } from '../support/transactions.ts'
 
-/** Begins a transaction in partition 0 of transactions. Its record and the end of the transaction are two offsets. */
+/** Begins a transaction in partition 0 of transactions. Its record and its marker are two offsets. */
 async function openTransaction(t: TestContext, stream: TestStream) {
   const producer = await openTransactionalProducer(t, stream)
   const transaction = await producer.begin('never decided')
@@ -66,7 +67,7 @@ test('kafkajs does not tell what holds back the input, so there is no metric of 
   const client = { SLUICE_KAFKA_CLIENT: 'kafkajs' }
   const scorer = await startScorer(t, stream.patientEnvironment(client))
   await outputs.until('all decisions', () => outputs.isCaughtUp)
-  // Set at the same time, where it is set.
+  // Both are set at the same time, if at all.
   await eventually('the lag is observed', async () => {
     return seriesOf((await scorer.page('/metrics')).body, 'sluice_lag_messages').length === 4
   })

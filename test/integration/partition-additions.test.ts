@@ -1,5 +1,5 @@
-// Goal: every reader sees the values that a partition has appended to as that partition holds them. An addition to
-// another value than the one in Redis is lost state. Method: sessions on a real Redis, with changes in between.
+// Goal: every reader sees the values that a partition has appended to as that partition sees them. An addition to a
+// value other than the one in Redis is lost state. Method: sessions on a real Redis, with changes in between.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
@@ -47,7 +47,7 @@ test('new events are appended, and the partition and others read the whole value
   session.close()
   const next = await openSession(store, 0, await claim(store, 0))
   deepStrictEqual(offsetsOf(ownPart(await read(next, [], ['terminal-1']), 'terminal-1')), [0, 1, 2])
-  // A session that has read a value writes it whole, and appends to it afterwards.
+  // After reading a value, a session first writes it whole, and appends to it afterwards.
   strictEqual(await write(next, 3), 'written')
   strictEqual(await write(next, 4), 'written')
   const last = otherParts(await read(reader, [], ['terminal-1']), 'terminal-1')

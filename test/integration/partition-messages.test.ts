@@ -45,7 +45,7 @@ async function begin(session: PartitionSession, nextOffset: number): Promise<Par
   return reading.snapshot
 }
 
-/** A batch of these offsets, each with a message that names it. */
+/** A batch of these offsets, each with its own message. */
 async function keep(
   session: PartitionSession,
   offsets: readonly number[],
@@ -130,7 +130,7 @@ for (const [what, change] of [
     strictEqual((await late(next, [PAGE_OFFSETS], end)).kind, 'read', 'nobody asks for it')
     deepStrictEqual(await late(next, [5], end), { kind: 'lost', loss: 'corrupt' })
     if (what === 'damaged') return
-    // The message of so old a decision may have been removed already.
+    // The message of such an old decision may have been removed already.
     const old = await late(next, [5], end, AT_MS - LATENESS_MS - 1)
     deepStrictEqual(found(old, 5), null)
   })

@@ -73,7 +73,7 @@ test('later reads for a batch stay within the frontier of its first read', async
   const without = await read(reader, [], ['terminal-2'])
   const first = await read(reader, [], ['terminal-1'])
   const before = otherParts(first, 'terminal-1')
-  // Looked for, and not there yet.
+  // Requested, and not there yet.
   strictEqual(otherParts(without, 'terminal-1'), null)
   strictEqual(await write(session, 1), 'written')
   strictEqual((await reader.readMore(without, needs, next)).kind, 'read')
@@ -82,7 +82,7 @@ test('later reads for a batch stay within the frontier of its first read', async
   deepStrictEqual(offsetsOf(besides?.part), [0, 1])
   strictEqual(besides?.frontier.nextOffset, 1)
   deepStrictEqual(offsetsOf(ownPart(without, 'terminal-1')), [])
-  // The first read stays in force.
+  // The first result stays valid.
   strictEqual(otherParts(first, 'terminal-1'), before)
   deepStrictEqual(offsetsOf(before?.[0]?.part), [0])
 })
@@ -95,7 +95,7 @@ test('state of a partition of the same process is read from memory, also after o
     await openSession(store, 1, await claim(store, 1)),
   ]
   strictEqual(await write(session, 0), 'written')
-  // The location of the other partition's state is read from Redis, and so is its partial.
+  // The location of the other partition's state is read from Redis, and so is its partial aggregate.
   deepStrictEqual(
     offsetsOf(otherParts(await read(reader, [], ['terminal-1']), 'terminal-1')?.[0]?.part),
     [0],
@@ -182,7 +182,7 @@ test('a damaged remote partial is not read as empty, and its owner is notified',
   await redis.set(key, 'damaged')
   strictEqual(otherParts(await read(reader, [], ['terminal-1']), 'terminal-1') === null, true)
   deepStrictEqual(await owner.read([], [], COMMITTED), { kind: 'lost', loss: 'corrupt' })
-  // A reader of an earlier version may not know a layout that the owner reads well.
+  // A reader of an earlier version may not know a layout that its owner can read.
   await redis.set(key, whole ?? '')
   strictEqual((await owner.read([], [], COMMITTED)).kind, 'read')
   strictEqual(await redis.get(partition.damage), '')

@@ -1,5 +1,5 @@
-// Goal: a partition begins with all that is committed, also what the end of a transaction has not reached yet. Method: a start
-// on a real broker beside a transaction that is still open; Redis stands still.
+// Goal: a partition starts with everything that is committed, even where a transaction's marker has not arrived yet.
+// Method: a start on a real broker while a transaction is still open; Redis does not answer.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
@@ -18,7 +18,7 @@ import { fullAlert, fullLease } from '../unit/core/wire/samples.ts'
 
 const log = openLogger('partition-start-test', 'silent')
 
-/** Without Redis a live partition begins without its state. */
+/** Without Redis a live partition starts without its state. */
 const AWAY = {
   claim: () => Promise.reject(new SluiceError('SLUICE_FEATURE_STORE_UNAVAILABLE', 'away')),
 } as unknown as PartitionStore

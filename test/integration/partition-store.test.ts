@@ -1,5 +1,5 @@
-// Goal: one writer per partition, which learns when Redis has lost the partition's state or does not answer. Method:
-// stores of several owners against a real Redis, keys of the test's own.
+// Goal: one writer per partition, which detects that Redis has lost the partition's state or does not answer. Method:
+// stores of several owners on a real Redis, with keys of the test's own.
 
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -83,7 +83,7 @@ test('an abandoned claim that arrives late changes nothing', async (t) => {
   const session = await openSession(store, 0, await claim(store, 0))
   proxy.release()
   strictEqual(await write(session, 0), 'written')
-  // By then Redis has seen what was held.
+  // By then Redis has received the held command.
   await slow.readProgress()
   strictEqual(await session.confirm(), 'stands')
 })
@@ -101,7 +101,7 @@ test('an abandoned claim that arrives late does not prevent a second claim', asy
   const second = await store.claim(0, first)
   ok(second !== null && second > first)
   strictEqual(await write(await openSession(store, 0, second), 0), 'written')
-  // Now it is answered, and another owner wins as ever.
+  // Now it is answered, and another owner wins as usual.
   const other = await openStore(t, keys)
   await claim(other, 0)
   strictEqual(await store.claim(0, second), null)

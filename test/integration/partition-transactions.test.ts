@@ -1,5 +1,5 @@
-// Goal: the messages of a partition and the offsets they answer become visible together or not at all, and a new owner
-// fences off the earlier one before it reads anything back. Method: real transactions, read committed.
+// Goal: the messages of a partition and the offsets that they cover become visible together or not at all, and a new
+// owner fences the earlier one before it reads the committed offsets. Method: real transactions, read committed.
 
 import { deepStrictEqual, ok, rejects } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -44,7 +44,7 @@ function commit(
   return partition.commit(messages, offsets)
 }
 
-/** Waits for this many published messages: a commit is answered before its end is written to every partition. */
+/** Waits for this many published messages: a commit is answered before its marker is written to every partition. */
 function published(stream: TestStream, count: number): Promise<readonly string[]> {
   return readAtLeast(count, 'messages are published', () => readPublished(stream))
 }
@@ -67,7 +67,7 @@ async function readPublished(stream: TestStream): Promise<readonly string[]> {
   return texts.sort()
 }
 
-/** Offset and metadata, once this offset is seen to be committed. */
+/** Offset and metadata, once this offset is visibly committed. */
 function committed({ admin, groupId, prefix }: TestStream, offset: string) {
   return readUntil(
     `${offset} is committed`,
@@ -119,7 +119,7 @@ test('a commit does not look up its coordinator at every step', async (t) => {
   const commits = 20
   for (let offset = 1; offset <= commits; offset += 1)
     await commit(partition, stream, 'one', offset)
-  // Without a memory kafkajs asks four times a commit; with one the first commit asks twice.
+  // Without a cache kafkajs asks four times per commit; with one only the first commit asks, twice.
   ok(asked > 0 && asked < 3 * commits, `asked ${asked} times`)
 })
 
@@ -128,7 +128,7 @@ test('a replaced owner commits nothing, even before the new owner has sent anyth
   const earlier = await openPartition(t, stream)
   await commit(earlier, stream, 'first', 3)
   const later = await openPartition(t, stream)
-  // From here on the later owner may rely on what it reads back.
+  // From here on the later owner may rely on the committed offsets.
   await rejects(commit(earlier, stream, 'too late', 7), isUnknown)
   deepStrictEqual(await committed(stream, '3'), ['3', 'after first'])
   await commit(later, stream, 'second', 5)
@@ -150,7 +150,7 @@ test('a transaction with one refused message publishes nothing', async (t) => {
     messages: [{ key: 'c', value: index === 0 ? Buffer.from('small') : tooLarge, partition: 0 }],
   }))
   await rejects(partition.commit(topics, []), isUnknown)
-  // A new owner ends what was left open, as a partition does after any failure.
+  // A new owner ends the open transaction, as a partition does after any failure.
   const next = await openPartition(t, stream)
   await commit(next, stream, 'after', 1)
   deepStrictEqual(await published(stream, 2), ['alerts after', 'leases after'])

@@ -190,7 +190,7 @@ test('a list entry blocks until its end by event time; a firm block beats an ove
     ok(annotations.includes('overridden'))
   }
   for (const { outcome } of of(three)) strictEqual(outcome, 'block')
-  // The policy is in observe: nothing of this was published.
+  // The policy is in mode observe: none of this was published.
   deepStrictEqual(setup.outputs.alerts, [])
 
   const shown = await run(setup, 'list', 'show', 'stolen')

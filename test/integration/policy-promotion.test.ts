@@ -1,6 +1,6 @@
-// Goal: before a policy is promoted, each gate is checked against a measured figure, whose source is reported.
-// Method: a real stream, decided by a scorer, and the command as an operator runs it: first with the limits as they
-// are, then with limits that this small stream can meet, then from a lake.
+// Goal: before a policy is promoted, each gate is checked against a measured figure, whose source is reported. Method:
+// a real stream, decided by a scorer, and the command as an operator runs it: first with the default limits, then with
+// limits that this small stream can meet, then from a lake.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { createServer } from 'node:http'
@@ -53,7 +53,7 @@ function promote(setup: PolicySetup, to: string, ...more: string[]) {
   return run(setup, 'policy', 'promote', '--segment', 'large', '--to', to, '--reason', 'x', ...more)
 }
 
-/** Serves one text as a metrics page; gives its address. */
+/** Serves one text as a metrics page; returns its address. */
 async function serve(t: TestContext, page: string): Promise<string> {
   const server = createServer((_, response) => response.end(page))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -107,7 +107,7 @@ test('every gate is computed from the stream alone, or from a meter and a lake w
     /passed +fairness +0 breaches of the rule in \d+ decisions; .*decisions topic/,
   )
 
-  // The meter has seen nothing yet: the command recomputes by itself, and finds no difference.
+  // The meter has counted nothing yet: the command recomputes features itself, and finds no difference.
   const silent = await serve(t, 'sluice_skew_following 1\n')
   const passed = await promote(small, 'flag', '--fairness', rule, '--skew', silent, '--json')
   strictEqual(passed.code, 0, passed.stderr)
@@ -118,7 +118,7 @@ test('every gate is computed from the stream alone, or from a meter and a lake w
   )
   strictEqual((JSON.parse(passed.stdout) as { reason: string }).reason, 'x')
 
-  // Nothing was decided in mode flag yet; the lake has all since the policy began.
+  // Nothing was decided in mode flag yet; the lake has everything since the policy began.
   const lake = join(temporaryFolder(t, 'lake'), 'lake')
   const place = ['--brokers', stream.brokers.join(','), '--topic-prefix', stream.prefix]
   const ingested = await runSluice(
@@ -159,7 +159,7 @@ sluice_cascade_sample_total{outcome="different"} ${different}
     await ask(await page(10, 0)),
     /passed +agreement .*manifest; scorers have measured 10 payments/,
   )
-  // An evaluation of another stream, or of another policy.
+  // A page of another stream, or of another policy.
   match(await ask(await page(0, 9_999, 'f'.repeat(64))), /passed +agreement .*manifest\)/)
 })
 

@@ -1,5 +1,5 @@
-// Goal: one status names the policy that decides, and stays correct while it changes. Method: a stream with a scorer,
-// changed by the commands; the status is read after each change.
+// Goal: one status names the policy that decides, and stays correct while the policy changes. Method: a stream with a
+// scorer, changed by the commands; the status is read after each change.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { rmSync } from 'node:fs'

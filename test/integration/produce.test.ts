@@ -1,6 +1,6 @@
-// Goal: a consumer finds the messages of the producer in the right partition, in order, with watermarks that keep their
-// promise and time stamps that are the intended send times. Method: real topics of their own, deleted afterwards;
-// every message in them is read back and decoded.
+// Goal: a consumer finds the producer's messages in the right partition, in order, with watermarks that keep their
+// promise and time stamps that are the intended send times. Method: real topics, deleted afterwards; every message in
+// them is read and decoded.
 
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
@@ -70,7 +70,7 @@ async function readTopic(topic: string): Promise<readonly (readonly KafkaMessage
     await new Promise<void>((resolve, reject) => {
       if (left === 0) resolve()
       consumer.on('consumer.crash', ({ payload }) => {
-        // It begins again by itself after what passes, such as a broker that is slow to answer.
+        // It restarts by itself after a temporary error, such as a slow broker.
         if (!payload.restart) reject(payload.error)
       })
       void consumer.run({

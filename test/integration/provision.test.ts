@@ -1,5 +1,5 @@
-// Goal: Kafka and Redis start whatever an earlier run left behind, and nothing is left running afterwards.
-// Method: real servers as local processes, in a folder of the test's own.
+// Goal: Kafka and Redis start whatever an earlier run left behind, and nothing is left running afterwards. Method: real
+// servers as local processes, in a folder of the test's own.
 
 import {
   deepStrictEqual,
@@ -72,7 +72,7 @@ function makeBench(t: TestContext): Bench {
   const { kafkaFolder, pomFile, recordFile } = stackPaths(root, stateFolder)
   const fetched = jarsFolder(pomFile, stackPaths(root).kafkaFolder)
   mkdirSync(kafkaFolder, { recursive: true })
-  // Jars that are there already need not be fetched once more.
+  // Jars that are already there need not be fetched again.
   if (existsSync(fetched)) symlinkSync(fetched, jarsFolder(pomFile, kafkaFolder))
   const lines: string[] = []
   const onProgress = (line: string): void => {
@@ -103,7 +103,7 @@ function processOf(record: ServerRecord): NonNullable<ServerRecord['process']> {
 }
 
 async function assertAnswers(stack: Stack): Promise<void> {
-  // One look has a second to connect, which a busy machine may not keep.
+  // One check has a second to connect, which a busy machine may exceed.
   await eventually('Kafka answers', () => kafkaAnswers(stack.kafka.brokers))
   await eventually('Redis answers', () => redisAnswers(stack.redis.url))
 }
@@ -208,7 +208,7 @@ test('a port in use is skipped', async (t) => {
   const bench = makeBench(t)
   const other = createServer()
   t.after(() => other.close())
-  // Another process may hold the port already, which has the same effect.
+  // Another process may already hold the port, which has the same effect.
   await new Promise((resolve) => {
     other.once('listening', resolve)
     other.once('error', resolve)

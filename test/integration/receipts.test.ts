@@ -1,6 +1,6 @@
 // Goal: every receipt counts once, faulty receipts are reported, and an unanswered block is reported and sent again or
-// lapses; a restart of the watch neither duplicates nor loses. Method: alerts and receipts produced into real topics,
-// with no enforcer or one that starts late.
+// lapses; a restart of the service neither duplicates nor loses receipts. Method: alerts and receipts produced into
+// real topics, with no enforcer or one that starts late.
 
 import { deepStrictEqual, fail, ok, strictEqual } from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
@@ -33,7 +33,7 @@ const APPLIED = 'sluice_receipts_total{action="block",status="applied"}'
 const IN_TIME = 'sluice_block_results_total{result="in_time"}'
 const UNANSWERED = 'sluice_block_results_total{result="unanswered"}'
 const SHORT_WAIT = { SLUICE_RECEIPT_WAIT_MS: '200' }
-/** Long enough for a receipt to come on a busy machine. */
+/** Long enough for a receipt to arrive on a busy machine. */
 const LONG_WAIT = { SLUICE_RECEIPT_WAIT_MS: '4000' }
 
 function receiptOf(alert: Alert, more: Partial<Receipt> = {}): Receipt {
@@ -74,7 +74,7 @@ test('a block without receipt is sent again until an enforcer applies it', async
   const stream = await openStream(t, 'receipts')
   const send = await openSender(t, stream)
   const watch = await startReceipts(t, stream, { ...SHORT_WAIT, SLUICE_RECEIPT_MISSING: 'resend' })
-  // This enforcer never reads the alerts topic from before its group began; the block reaches it by the second way.
+  // This enforcer never reads alerts older than its group; the block reaches it as a resent alert.
   const block = blockOf('card-1', 1)
   await send('alerts', alertMessages(stream, [block]))
   await eventually(
@@ -96,7 +96,7 @@ test('a block without receipt is sent again until an enforcer applies it', async
     'nothing waits',
     async () => (await metricOf(watch.metricsPort, 'sluice_blocks_without_receipt')) === 0,
   )
-  // It was judged before the answer came, and is judged once.
+  // It was judged before the receipt arrived, and is judged once.
   strictEqual(await metricOf(watch.metricsPort, UNANSWERED), 1)
   strictEqual(await metricOf(watch.metricsPort, IN_TIME), 0)
 })
@@ -135,7 +135,7 @@ test('receipts that cannot count become dead letters, each with its reason', asy
     [APPLIED, 1],
     ['sluice_receipts_repeated_total', 1],
   ]
-  // They stand in several partitions, which are read in no order.
+  // They are in several partitions, which are read in any order.
   await readUntil(
     'all are told',
     () => Promise.all(told.map(([name]) => metricOf(watch.metricsPort, name))),
@@ -182,10 +182,10 @@ test('with keys, a receipt signed by its subscriber counts, and a forged or repl
   const asShop = { ...receipt, subscriber: 'shop' }
   await send('receipts', [
     ...receiptMessages(stream, [receipt]), // without a signature
-    signed(shop, receipt), // by another's key
-    signed(bank, asShop), // the other way round
-    signed(newKey(), receipt), // by a key of nobody
-    signed(bank, { ...receipt, status: 'refused' }, receipt), // another word under a signature that was seen
+    signed(shop, receipt), // by another subscriber's key
+    signed(bank, asShop), // by the wrong key, the other way round
+    signed(newKey(), receipt), // by an unknown key
+    signed(bank, { ...receipt, status: 'refused' }, receipt), // other content under a known signature
     signed(bank, receipt), // replayed
     signed(shop, asShop),
   ])
@@ -221,7 +221,7 @@ test('a restarted receipt watch counts nothing twice and forgets nothing', async
   })
   await first.stop()
   const late = blockOf('card-3', 3)
-  // Meanwhile another block comes, and one of the old ones is answered after all.
+  // In the meantime another block arrives, and one of the old ones is answered after all.
   await send('alerts', alertMessages(stream, [late, releaseOf(late)]))
   await send('receipts', receiptMessages(stream, [receiptOf(unanswered), receiptOf(late)]))
 

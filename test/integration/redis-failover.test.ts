@@ -15,7 +15,7 @@ import { eventually } from '../support/poll.ts'
 
 const STREAM = 'failover'
 
-/** An address that leads to a server of choice. Connections that are open stay where they are, as after a change of DNS. */
+/** An address that leads to a chosen server. Open connections stay, as after a change of DNS. */
 async function openAddress(
   t: TestContext,
   first: string,

@@ -100,7 +100,7 @@ test('one of two operators who confirm the same plan sends it', async (t) => {
   let inner = 0
   const outer = await redrive(
     optionsFor(stream, {
-      // While the first one reads its plan, the second one sends.
+      // While the first operator reads the plan, the second one sends.
       confirm: async () => {
         inner = (await redrive(optionsFor(stream), signal)).sent
         return true
@@ -121,7 +121,7 @@ test('one of two operators who confirm the same plan sends it', async (t) => {
 test('an operator who is fenced off while sending can send nothing more', async (t) => {
   const stream = await openStream(t, 'letters-fence')
   const topic = topicName(stream.prefix, 'transactions')
-  // Closed also when the test fails, since a connection that stays open would keep the run from ending.
+  // Also closed when the test fails, since an open connection would keep the run from ending.
   const open = async (prefix: string): Promise<RedriveSender> => {
     const sender = await openRedriveSender(stream.kafka, stream.admin, prefix)
     closeWith(t, () => sender.close())
@@ -136,7 +136,7 @@ test('an operator who is fenced off while sending can send nothing more', async 
     return true
   })
   await later.send(topic, [{ value: 'b', partition: 0 }])
-  // The control: the sender of another stream fences no one off.
+  // Control: the sender of another stream fences nobody.
   await open(`other-${stream.prefix}`)
   await later.send(topic, [{ value: 'c', partition: 0 }])
   const sent = await readAtLeast(3, 'messages are seen', () => messagesOf(stream))

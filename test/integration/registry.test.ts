@@ -1,5 +1,5 @@
-// Goal: a reader that knows a schema only by its id asks the registry for it. Method: a bank's producer writes a real
-// topic with a schema of its own. The registry is the small local one of the unit tests.
+// Goal: a reader that knows a schema only by its id asks the registry for it. Method: a bank's producer writes to a
+// real topic with its own schema. The registry is the small local one of the unit tests.
 
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
@@ -73,7 +73,7 @@ test('messages of three schemas on one topic are read by the ids of the registry
   await consumer.subscribe({ topic, fromBeginning: true })
   await new Promise<void>((resolve, reject) => {
     consumer.on('consumer.crash', ({ payload }) => {
-      // It begins again by itself after what passes, such as a broker that is slow to answer.
+      // It restarts by itself after a temporary error, such as a slow broker.
       if (!payload.restart) reject(payload.error)
     })
     void consumer.run({

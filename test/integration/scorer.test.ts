@@ -1,5 +1,5 @@
-// Goal: the scorer's duties alongside deciding: duplicates, messages that the log has lost, its own reports.
-// Method: the process as an operator starts it, real topics, outputs read committed.
+// Goal: the scorer's duties besides deciding: duplicates, messages that the log has lost, its own reports. Method: the
+// process as an operator starts it, real topics, committed output.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -14,7 +14,7 @@ import { eventually } from '../support/poll.ts'
 import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
 import { LONG_SESSION, openStream, simulatedEvents, type TestStream } from '../support/streams.ts'
 
-/** The decision, with the partition it is of. */
+/** A decision and its partition. */
 type Placed = DecisionRecord & { readonly partition: number }
 
 function decisionsOf(outputs: Outputs): readonly Placed[] {
@@ -35,7 +35,7 @@ test('a duplicate transaction gets its first decision again, and no second alert
   const scorer = await startScorer(t, stream.patientEnvironment())
   await outputs.until('the first decisions', () => outputs.isCaughtUp)
   const first = decisionsOf(outputs)
-  // The newest of each outcome: what a card keeps of older ones is bounded.
+  // The newest of each outcome, since a card keeps a limited number of older ones.
   const chosen = (['approve', 'flag', 'block'] as const).flatMap((wanted) => {
     const last = first.findLast(({ outcome, score }) => outcome === wanted && score !== null)
     return last === undefined ? [] : [last]
@@ -51,7 +51,7 @@ test('a duplicate transaction gets its first decision again, and no second alert
       ? []
       : [{ kind: 'transaction', transaction, fraudPattern: null }]
   })
-  // Twice in a row: the second copy meets the first in one batch.
+  // Twice in a row, so that both copies are in one batch.
   await stream.send([...again, ...again])
   await outputs.readToEnd()
   const repeated = decisionsOf(outputs).slice(first.length)
@@ -65,22 +65,22 @@ test('a duplicate transaction gets its first decision again, and no second alert
   }
   // The audit allows no alert of a duplicate.
   deepStrictEqual(await audit(stream, outputs), [])
-  // A batch is counted once its commit is answered; a committed reader may see it before that.
+  // A batch is counted after its commit is answered; a read-committed consumer may see it earlier.
   await eventually('the copies are counted', async () => {
     return (await scorer.metric('sluice_duplicates_total')) === repeated.length
   })
 })
 
-/** Deletes the first messages that partition 0 has not answered, as too short a retention would. */
+/** Deletes the first undecided messages of partition 0, as too short a retention would. */
 async function loseMessages(stream: TestStream, outputs: Outputs): Promise<void> {
   const topic = `${stream.prefix}transactions`
   const offset = String((outputs.nextOffsets[0] ?? 0) + 5)
-  // kafkajs finds the leader only of topics that this client has asked about before.
+  // kafkajs finds only the leaders of topics that this client has asked about before.
   await stream.admin.fetchTopicOffsets(topic)
   await stream.admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset }] })
 }
 
-/** Partition 0 must stop with its offset where it was, while the others answer everything. */
+/** Partition 0 must stop and keep its offset, while the others answer everything. */
 async function assertStopsLoudly(
   stream: TestStream,
   outputs: Outputs,
@@ -177,12 +177,12 @@ test('two streams on one cluster, each in its default group, are both decided', 
   })
   for (const { stream, outputs } of all) {
     await stream.send(events.slice(0, 500))
-    // The group is not named: the variable is empty, as Compose passes it.
+    // The group has no name: the variable is empty, as Compose passes it.
     const scorer = await startScorer(t, stream.environment({ SLUICE_GROUP_ID: '' }))
     await scorer.logged('Hashes in dead letters use the built-in development key')
     await outputs.until('the stream is decided', () => outputs.isCaughtUp)
   }
-  // Both scorers are members by now: the first one has kept its partitions.
+  // Both scorers are members by now, and the first one has kept its partitions.
   for (const { stream, outputs } of all) {
     await stream.send(events.slice(500))
     await outputs.readToEnd()

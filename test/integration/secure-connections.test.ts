@@ -60,7 +60,7 @@ test('the topic administrator can make and delete the topics of a stream, and ne
       await eventually('the spare topics are gone', async () => {
         const existing = await stage.admin.listTopics()
         const left = names.filter((name) => existing.includes(name))
-        // The list may be older than what has been deleted.
+        // The list may be older than the deletion.
         if (left.length > 0) await cleaner.deleteTopics({ topics: left }).catch(() => undefined)
         return left.length === 0
       })
@@ -129,13 +129,13 @@ test('a scorer decides with its documented rights, and needs each of them', asyn
   stage.outputs.push((await scorer.page('/metrics')).body, (await scorer.page('/readyz')).body)
   strictEqual(await scorer.end('SIGTERM'), 0, scorer.log)
   stage.outputs.push(scorer.log)
-  // Something to read, so that a start without the right to the group of the control topic fails at once.
+  // A message to read, so that a start without the right to the control topic's group fails at once.
   await publishControl(
     { ...kafkaOf(stage.kafkaEnv('admin')), topicPrefix: PREFIX, codecs: stage.codecs },
     controlOf(NO_DEPLOYMENT, { author: 'test', reason: 'no change', atMs: 1 }),
   )
   await endLeases()
-  // Nothing is blocked here: that leases may be written is asked for in secure-decisions.test.ts.
+  // Nothing is blocked here; secure-decisions.test.ts tests the right to write leases.
   const rights = rightsOf('scorer', PREFIX, GROUP).filter(
     ({ resourceName, operation }) =>
       resourceName !== topicName(PREFIX, 'leases') || operation !== kafkajs.AclOperationTypes.WRITE,
@@ -143,7 +143,7 @@ test('a scorer decides with its documented rights, and needs each of them', asyn
   await stage.eachIsNeeded(rights, scoreOnce)
 })
 
-/** Something for both partitions to read when they ask for their leases: the ends of two that are long over. */
+/** A record in both partitions of leases: the ends of two leases that are long over. */
 async function endLeases(): Promise<void> {
   const kafka = openKafka(kafkaOf(stage.kafkaEnv('admin')), { clientId: 'test', retry: RETRY })
   const producer = kafka.producer({ idempotent: true, allowAutoTopicCreation: false })
@@ -156,7 +156,7 @@ async function endLeases(): Promise<void> {
   }
 }
 
-/** One scorer from its start to the decision of a message that is sent now, and until its state is restored. */
+/** One scorer from its start to the decision of a message sent now, and until its state is restored. */
 async function scoreOnce(): Promise<void> {
   const { log, lines } = openKeptLog()
   const scorer = await openScorer(loadScorerConfig(stage.scorerEnv()), log)
@@ -165,7 +165,7 @@ async function scoreOnce(): Promise<void> {
     await Promise.race([untilDecided(), scorer.failed.then((error) => Promise.reject(error))])
     await eventually('the state is restored', async () => {
       const refused = lines.find(({ msg }) => msg.startsWith('The state cannot be restored'))
-      // The scorer continues without it; this case only requires that it reports so.
+      // The scorer continues without it; this case only requires a report.
       if (refused !== undefined) {
         throw new SluiceError('SLUICE_ACCESS_DENIED', JSON.stringify(refused['error']))
       }

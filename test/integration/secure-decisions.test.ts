@@ -1,6 +1,5 @@
 // Goal: a scorer that blocks needs the right to write leases, and readers of decisions work with the rights of their
-// roles and need each. Method: as secure-connections.test.ts; a model that blocks everything makes leases and
-// decisions.
+// roles and need each. Method: as secure-connections.test.ts, with a model that blocks everything.
 
 import { ok, strictEqual } from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'

@@ -63,7 +63,7 @@ function accessOf(user: User): ControlAccess {
   return { ...kafkaOf(work.stage.kafkaEnv(user)), topicPrefix: PREFIX, codecs: work.stage.codecs }
 }
 
-/** Runs a command as this user, as a person would. */
+/** Runs a command as this user. */
 async function sluice(user: User, ...args: readonly string[]): Promise<unknown> {
   const env = work.environmentOf(user, { SLUICE_GROUP_ID: GROUP })
   const { code, out, err } = await work.stage.sluice([...args, '--json'], env)
@@ -71,7 +71,7 @@ async function sluice(user: User, ...args: readonly string[]): Promise<unknown> 
   return JSON.parse(out) as unknown
 }
 
-/** The rights of a role to resources whose names end so. */
+/** The rights of a role to resources with these name endings. */
 function someRightsOf(role: string, ...ends: readonly string[]): readonly AclEntry[] {
   return rightsOf(role, PREFIX, GROUP).filter(({ resourceName }) =>
     ends.some((end) => resourceName.endsWith(end)),

@@ -31,7 +31,7 @@ before(async () => {
 
 after(() => stage.close())
 
-/** Answered status: retries, since a busy machine may miss the one second allowed for connecting. */
+/** Retries, since a busy machine may exceed the one second allowed for connecting. */
 function answered<Problem>(look: () => Promise<Problem>): Promise<Problem> {
   return readUntil('the server answers', look, (problem) => problem !== 'no answer')
 }
@@ -62,7 +62,7 @@ test('status and doctor pass with a login that has no rights', async () => {
   )
 })
 
-/** Rights of a user in Redis change live, and for connections that stand as well. */
+/** Rights of a user in Redis change immediately, also for open connections. */
 async function eachCommandIsNeeded(
   t: TestContext,
   user: 'scorer' | 'doctor' | 'cleaner',
@@ -102,7 +102,7 @@ test('a scorer stores its state with its documented commands, and needs each of 
       onConnection: () => undefined,
     })
     try {
-      // A script is sent as a whole once, and by its hash from then on.
+      // A script is sent in full once, and by its hash from then on.
       await store.claim(0, null)
       const epoch = await store.claim(0, null)
       const position = { newestEventMs: 0, watermarkMs: 0, labelWatermarkMs: 0 }
@@ -110,7 +110,7 @@ test('a scorer stores its state with its documented commands, and needs each of 
       const status = await store.readStatus(0)
       const from = { generation: epoch ?? 0, ...frontier, ...position }
       const session = store.open(0, epoch ?? 0, status, from, 'rebuild')
-      // A value is written whole, one is appended to, and a page of messages is removed.
+      // One value is written whole, one is appended to, and a page of messages is removed.
       for (const [offset, newestEventMs] of [-1, 0, LATENESS_MS + 1].entries()) {
         const reading = await session.read([], [entityKeyOf('terminal', 1)], frontier)
         if (reading.kind !== 'read') throw new Error('The state is not what was left.')
@@ -127,7 +127,7 @@ test('a scorer stores its state with its documented commands, and needs each of 
     } finally {
       await store.close()
     }
-    // How much memory Redis uses is a metric of the scorer.
+    // The scorer reports the memory of Redis as a metric.
     const redis = openRedis(connection, { maxRetriesPerRequest: 1, enableReadyCheck: false })
     await redis.info('memory').finally(() => {
       redis.disconnect()

@@ -30,7 +30,7 @@ import {
 const TRANSACTIONS = 1_500
 const LATE_MARKS = ['after_watermark', 'behind_reach', 'expired'] as const
 
-/** How many decisions of a live scorer have each annotation of lateness. */
+/** The number of decisions of a live scorer by annotation of lateness. */
 function lateAnnotations({ decisionBatches }: Outputs): Readonly<Record<string, number>> {
   const decisions = decisionBatches
     .filter(({ batch }) => batch.alignment === 'live')

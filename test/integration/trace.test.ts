@@ -1,4 +1,4 @@
-// Goal: `sluice trace` shows when a transaction was sent, fetched, decided, written and committed, and says why it
+// Goal: `sluice trace` shows when a transaction was sent, fetched, decided, written and committed, or explains why it
 // cannot. Method: a real scorer, committed readers of its output; the command as an operator runs it.
 
 import { deepStrictEqual, match, ok, strictEqual, throws } from 'node:assert/strict'
@@ -40,7 +40,7 @@ async function refused(stream: TestStream, transactionId: string): Promise<strin
   return stderr
 }
 
-/** All times are there, none before the one above it. */
+/** All times are present and in order. */
 function assertInOrder(steps: readonly PrintedStep[]): void {
   const times = steps.map(({ step, atMs }) => {
     ok(atMs !== null, `${step} has a time`)
@@ -52,7 +52,7 @@ function assertInOrder(steps: readonly PrintedStep[]): void {
   )
 }
 
-/** The marker is behind the message, where no reader sees one. */
+/** The marker is behind the message, at an offset where no reader sees a message. */
 function assertMarker(steps: readonly PrintedStep[], alert: '' | 'alert ', seen: Outputs): void {
   const place = (step: string) =>
     parsePosition(steps.find((each) => each.step === `${alert}${step}`)?.position ?? '')
@@ -120,7 +120,7 @@ test('each step of an alerted and of an approved transaction has its time, in or
     )
     assertMarker(steps, '', outputs)
     if (hasAlert) assertMarker(steps, 'alert ', outputs)
-    // The control: the same check refuses times that are not in order, and one that is missing.
+    // Control: the same check refuses times out of order, and a missing one.
     throws(() => {
       assertInOrder(plain.toReversed())
     })
@@ -174,7 +174,7 @@ test('a repeat is named; an unknown, an undecided and a dead transaction have no
   match(dead, /trace-dead never reached a decision: .*\(wrong_partition\)/)
   const shown = `dead-letters show ${transactions}/${elsewhere}/${letterOffset ?? ''}`
   ok(dead.includes(`"sluice ${shown}"`), dead)
-  // What is named is there.
+  // The suggested command works.
   const letter = await runSluice(shown.split(' '), stream.environment())
   strictEqual(letter.code, 0, letter.stderr)
 })

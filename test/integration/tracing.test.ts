@@ -27,7 +27,7 @@ const PRODUCER = 4
 
 type Headers = Readonly<Record<string, string>>
 
-/** Sends simulated transactions, each with the headers that the function gives it. */
+/** Sends simulated transactions, each with the headers that the function returns. */
 async function sendTraced(
   stream: TestStream,
   count: number,
@@ -57,7 +57,7 @@ interface Published {
   readonly tracestate: string | undefined
 }
 
-/** Trace headers of everything in these topics. */
+/** Trace headers of all messages in these topics. */
 async function readTraces(
   stream: TestStream,
   topics: readonly Topic[],
@@ -80,7 +80,7 @@ async function readTraces(
         const alert = name === 'alerts' ? stream.codecs.alert.decode(value) : null
         if (alert?.ok === true) byAlert.set(alert.value.alertId, alert.value.transactionId)
         const lease = name === 'leases' ? stream.codecs.lease.decode(value) : null
-        // Later revisions of a block, and its lease, are no part of the payment's trace.
+        // Later revisions of a block, and its lease, are not part of the payment's trace.
         if (alert?.ok === true && alert.value.cause !== null) continue
         if (lease?.ok === true && lease.value.revision > 0) continue
         published.push({
@@ -109,7 +109,9 @@ async function untilDecided(t: TestContext, stream: TestStream): Promise<void> {
   deepStrictEqual(await audit(stream, outputs), [])
 }
 
-/** Every second transaction has a valid trace, every fourth of them a state; the others something that is not one. */
+/**
+ * Every second transaction has a valid trace, and every fourth of those a tracestate; the others have an invalid one.
+ */
 function mixedHeaders(id: string, index: number): Headers {
   const traceparent = traceparentOf(id, 1) ?? ''
   if (index % 8 === 0) return { traceparent, tracestate: TRACESTATE }
@@ -203,7 +205,7 @@ function assertLinked(batches: readonly ReceivedSpan[], headers: readonly Header
   }
 }
 
-/** Alerts of sampled transactions name the span that made them; the others pass on what they had. */
+/** Alerts of sampled transactions name the span that made them; the others pass on the original headers. */
 function assertContinued(
   alerts: readonly Published[],
   sent: ReadonlyMap<string, Headers>,

@@ -1,4 +1,4 @@
-// Goal: what the partitions of a process commit becomes visible together with their offsets or not at all, whoever is fenced
+// Goal: messages of a process's partitions become visible together with their offsets or not at all, whoever is fenced
 // and whichever answer is lost. Method: real transactions, read committed; a proxy that breaks connections.
 
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
@@ -22,19 +22,19 @@ import { readAtLeast, readUntil } from '../support/poll.ts'
 import { seededNumbers } from '../support/seeded-numbers.ts'
 import { openStream, type TestStream } from '../support/streams.ts'
 
-/** Offsets without a generation: any group takes them. */
+/** Offsets without a generation, which any group accepts. */
 const NO_MEMBER: Membership = { memberId: '', generation: -1, instanceId: null }
 
 type Send = () => Promise<unknown>
 
-/** A cluster that notes what is asked, and in which a test may stand between. */
+/** A cluster that records requests, and that a test can disturb. */
 class DisturbedCluster extends Cluster {
   readonly asked: string[] = []
-  /** What was asked and is done. */
+  /** Completed requests. */
   readonly done: string[] = []
   readonly bodies: unknown[] = []
   isV1 = false
-  /** Where every broker is said to be, instead of its advertised address. */
+  /** Address used for every broker instead of the advertised one. */
   detour: { readonly host: string; readonly port: number } | null = null
   disturb: (name: string, send: Send) => Promise<unknown> = (_name, send) => send()
 
@@ -77,7 +77,7 @@ class DisturbedCluster extends Cluster {
   }
 }
 
-/** Shut until somebody opens it. */
+/** Closed until a test opens it. */
 class Gate {
   open!: () => void
   readonly opened = new Promise<void>((resolve) => {
@@ -140,7 +140,7 @@ function commit(
   return writer.commit(messages, [{ topic, partition, offset, metadata: `after ${text}` }], true)
 }
 
-/** What a reader of committed messages sees now. */
+/** The committed content at this moment. */
 async function readPublished({ brokers, prefix }: TestStream): Promise<readonly string[]> {
   const texts: string[] = []
   await readToEnd(
@@ -160,7 +160,7 @@ async function readPublished({ brokers, prefix }: TestStream): Promise<readonly 
   return texts.sort()
 }
 
-/** The same once there is so much: a commit is answered before its end is written to every partition. */
+/** The same once there are this many messages: a commit is answered before its marker is written to every partition. */
 function published(stream: TestStream, count: number): Promise<readonly string[]> {
   return readAtLeast(count, 'messages are published', () => readPublished(stream))
 }
@@ -295,7 +295,7 @@ for (const isV1 of [false, true]) {
         strictEqual(proxy.broken, 1)
         await rejects(commit(b, stream, 1, 'dead', 3), isUnknown)
         const again = await writer.openPartition()
-        // After reopening the outcome is final: it is read once, not waited for.
+        // After reopening the outcome is final: it is read once, without waiting.
         const offsets = (await readOffsets(stream)).map(({ offset }) => offset)
         const isCommitted = step === 'EndTxn' && loss === 'answer'
         deepStrictEqual(offsets.slice(0, 2), isCommitted ? [2, 2] : [1, -1])
@@ -316,8 +316,8 @@ for (const isV1 of [false, true]) {
 }
 
 /**
- * Commits 1 to `count` for each of three partitions while connections break again and again; gives what was published of
- * them. After a failure a partition goes on behind what is committed, or else says the same once more.
+ * Commits 1 to `count` for each of three partitions while connections break repeatedly; returns the published messages.
+ * After a failure a partition continues after the committed offset, or else commits the same again.
  */
 async function commitThroughBreaks(t: TestContext, count: number, doesReadBack: boolean) {
   const { stream, cluster, writer } = await openRig(t, 'breaks')
@@ -358,7 +358,7 @@ async function commitThroughBreaks(t: TestContext, count: number, doesReadBack: 
   await broken
   ok(proxy.broken > count / 10, `${proxy.broken} connections were broken`)
   t.diagnostic(`${proxy.broken} connections were broken`)
-  // What was committed last is seen last, whatever was doubled before.
+  // The last commit is visible last, whatever was published twice before.
   const places = ['alerts', 'leases'].flatMap((topic) => [0, 1, 2].map((p) => `${topic}/${p}`))
   const last = String(count).padStart(3, '0')
   return readUntil(
@@ -375,7 +375,7 @@ test('many broken connections leave everything once', async (t) => {
     [0, 1, 2].flatMap((partition) => numbers.map((number) => `${topic}/${partition} ${number}`)),
   )
   deepStrictEqual(await commitThroughBreaks(t, count, true), expected)
-  // Control: whoever takes an unknown outcome for a failure doubles.
+  // Control: treating an unknown outcome as a failure publishes twice.
   const control = await commitThroughBreaks(t, count, false)
   deepStrictEqual([...new Set(control)], expected)
   ok(control.length > expected.length)
@@ -404,7 +404,7 @@ test('a member of yesterday commits nothing', async (t) => {
   const partition = await writer.openPartition()
   await commit(partition, stream, 1, 'today', 3)
   await join()
-  // The membership is still the one of the first generation, as in a process that was paused.
+  // The membership is still that of the first generation, as in a process that was paused.
   await rejects(
     commit(partition, stream, 1, 'yesterday', 4),
     (error) => isUnknown(error) && causeOf(error) === 'ILLEGAL_GENERATION',
@@ -470,7 +470,7 @@ test('a partition that gets more than a batch is written in several', async (t) 
     texts.map((text) => text.slice(0, 10)),
     ['alerts/0 a', 'alerts/0 b', 'alerts/0 c', 'alerts/0 d', 'alerts/0 e', 'alerts/1 b'],
   )
-  // The sequences go on from here.
+  // The sequences continue from here.
   await partition.commit([message(stream, 'alerts', 0, 'next')], [], true)
   strictEqual((await published(stream, 7)).length, 7)
 })
@@ -571,7 +571,7 @@ test('a replica that is behind is no passing answer, nor is a missing right, whi
   cluster.disturb = () => Promise.resolve({ error: 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED' })
   const opened = writer.openPartition().catch((thrown: unknown) => kafkaRefusal(thrown))
   ok(isSluiceError(await opened, 'SLUICE_ACCESS_DENIED'))
-  // What failed is not kept.
+  // Failed content is not kept.
   cluster.disturb = (_name, send) => send()
   await commit(await writer.openPartition(), stream, 1, 'allowed', 1)
 })
@@ -650,7 +650,7 @@ test('the transaction that a dead owner has left open is ended by another proces
   await other.fenceOwner(`${stream.prefix}process`)
   t.diagnostic(`fenced after ${(performance.now() - beganMs).toFixed(0)} ms`)
   await commit(await other.openPartition(), stream, 1, 'other', 5)
-  // Nothing in front of it hides it.
+  // No open transaction in front of it hides it.
   deepStrictEqual(await published(stream, 2), ['alerts/1 other', 'leases/1 other'])
   strictEqual((await offsetOf(stream, 1, 5))?.owner, `${stream.prefix}other`)
   isOver.open()

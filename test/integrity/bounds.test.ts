@@ -1,7 +1,6 @@
 // Goal: P6, the memory and the waiting time of a scorer stay within named limits, whatever is sent and whichever server
-// does not answer.
-// Method: a backlog behind a waiting replay, more blocked cards than a partition may lease, and an unresponsive Redis,
-// on real servers; each has a control with that limit off.
+// does not answer. Method: a backlog behind a waiting replay, more blocked cards than a partition may lease, and an
+// unresponsive Redis, on real servers; each has a control without that limit.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
@@ -19,12 +18,12 @@ import {
   type TestStream,
 } from '../support/streams.ts'
 
-/** The flood: so many messages, of so many bytes each with their headers. */
+/** The flood: the number of messages, and the bytes of each with its headers. */
 const FLOOD_MESSAGES = 40_000
 const FLOOD_BYTES = 4_000
 const FLOOD_PART = 200
 const MIB = 1_048_576
-/** Four batches, one fetch and what the process itself needs, against 150 MiB of flood. */
+/** Four batches, one fetch and the process's own needs, against 150 MiB of flood. */
 const GROWTH_BYTES_MAX = 64 * MIB
 const GROWTH_UNBOUNDED = 110 * MIB
 
@@ -85,9 +84,9 @@ test('a partition leases no more cards than its limit; without the limit it leas
   deepStrictEqual(await leased('leases-all', {}), { leases: 10, flagged: [] })
 })
 
-/** The longest that may be set; the control waits for so long, instead of the default. */
+/** The longest allowed value; the control waits this long instead of the default. */
 const STATE_TIMEOUT_MS_MAX = 5_000
-/** Shorter than that, and enough for a decision after the default. */
+/** Shorter than that, and enough for a decision after the default time-out. */
 const ANSWER_MS_MAX = 4_500
 
 test('an unresponsive Redis delays a decision by no more than the timeout, and by more where that is longer', async (t) => {
@@ -105,7 +104,7 @@ test('an unresponsive Redis delays a decision by no more than the timeout, and b
     await stream.send(events)
     await isHeld
     const answered = outputs.until('the answers', () => outputs.isCaughtUp).then(() => true)
-    // One that is still waited for when the test ends is no failure of it.
+    // A decision that is still awaited when the test ends does not count as a failure.
     answered.catch(() => undefined)
     const isAnswered = await Promise.race([answered, sleepMs(ANSWER_MS_MAX, false)])
     proxy.release()

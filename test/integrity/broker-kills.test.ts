@@ -1,6 +1,6 @@
-// Goal: P1, P2 and P3 hold when brokers are killed while scorers work. Method: a cluster of this test's own, SIGKILL for one
-// broker after the other at seeded random moments after messages have come, restart on its data; audit by a committed reader of
-// another client, and an oracle that folds the log in memory.
+// Goal: P1, P2 and P3 hold when brokers are killed while scorers work. Method: a cluster of this test's own, SIGKILL
+// for one broker after the other at seeded random moments after messages have arrived, restart on its data; audit by a
+// committed reader with another client, and an oracle that applies the log in memory.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -18,7 +18,7 @@ import { LONG_SESSION, openStream, PARTITION_COUNT, simulatedEvents } from '../s
 const IS_FULL = process.env['SLUICE_FULL'] === '1'
 const KILLS = IS_FULL ? 200 : 25
 const TRANSACTIONS = KILLS * 400
-/** Position of the kill in the work that follows new messages. */
+/** Largest delay of a kill after new messages. */
 const KILL_DELAY_MS_MAX = 150
 
 test(`${KILLS} kills of brokers lose nothing, double nothing and change no decision`, async (t) => {
@@ -43,7 +43,7 @@ test(`${KILLS} kills of brokers lose nothing, double nothing and change no decis
     await cluster.kill(turn % BROKERS)
     await cluster.restart(turn % BROKERS)
   }
-  // Now only: a reader with a session would be out of its group for that long after each kill.
+  // Started only now: a reader with a session would lose its group membership for that long after each kill.
   const outputs = followOutputs(t, stream)
   await outputs.readToEnd()
   const failed = await sumOf('sluice_transaction_aborts_total')

@@ -13,11 +13,11 @@ import { followOutputs } from '../support/outputs.ts'
 import { startScorer } from '../support/scorer-process.ts'
 import { openStream, PARTITION_COUNT, type TestStream } from '../support/streams.ts'
 
-/** A number that card schemes give out for tests. */
+/** A test number published by card schemes. */
 const CARD_NUMBER = '4111111111111111'
 const CARD_NUMBER_GROUPED = '4111 1111 1111 1111'
 const YEAR_MS = 31_536_000_000
-/** Raised for schemas of a registry that cannot be read, which the schemas of this installation never are. */
+/** Raised only for unreadable schemas of a registry, which this installation does not have. */
 const NOT_BY_MESSAGE: readonly RejectReason[] = ['codec_refused']
 
 const partitionOfCard = (card: string): number => partitionOf(Buffer.from(card), PARTITION_COUNT)
@@ -118,7 +118,7 @@ test('every message that cannot be decided gets a dead letter with its reason an
     ok(body.includes(`topic="transactions",reason="${reason}"`), `no metric of ${reason}`)
   }
   strictEqual(await scorer.end('SIGTERM'), 0)
-  // The letters as they are on the topic, and the log with the end of the process.
+  // The letters in the topic, and the complete log of the process.
   const published = Buffer.concat(
     outputs.deadLetters.map((letter) => stream.codecs.deadLetter.encode(letter)),
   ).toString('latin1')

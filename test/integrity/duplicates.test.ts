@@ -22,7 +22,7 @@ import { DEGRADED } from '../support/live-oracle.ts'
 /** Duplicates of each outcome and kind: enough to reach all partitions. */
 const DUPLICATES_MAX = 40
 
-/** The outcome of what has no score, and so of a duplicate whose first decision is not known. */
+/** The outcome of unscored payments, and so of a duplicate whose first decision is unknown. */
 const unknownIs = (outcome: Outcome) => ({ SLUICE_UNSCORED_OUTCOME: outcome })
 
 interface Repeated {
@@ -31,8 +31,9 @@ interface Repeated {
 }
 
 /**
- * Transactions so decided that still are duplicates when they come again. The newest of each outcome, in each part, with
- * state and without: how many were decided without is up to the machine, and must not decide which others are met.
+ * Transactions with these outcomes that still are duplicates when sent again: the newest of each outcome, in each part,
+ * with state and without. How many were decided without state depends on the machine, and must not determine which
+ * others are tested.
  */
 function repeatable(run: LiveRun, outcomes: readonly Outcome[]): readonly Repeated[] {
   const first = new Map(
@@ -64,7 +65,7 @@ function repeatable(run: LiveRun, outcomes: readonly Outcome[]): readonly Repeat
   )
 }
 
-/** Decides them again. By each, what it was at first and what it is now. */
+/** Decides them again. Returns the first and the second decision of each. */
 async function repeat(run: LiveRun, repeated: readonly Repeated[]) {
   const before = decisionsOf(run).length
   await run.decide(repeated.map(({ event }) => event))

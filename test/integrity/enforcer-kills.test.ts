@@ -1,5 +1,5 @@
-// Goal: an enforcer killed while alerts flow loses no block and answers none twice. Method: the enforcer in a process of
-// its own, killed with SIGKILL between and within batches and started again, while a producer continues. At the end the
+// Goal: an enforcer killed while alerts flow loses no block and answers none twice. Method: the enforcer in its own
+// process, killed with SIGKILL between and within batches and started again, while a producer continues. At the end the
 // status of every active block is queried, and a reader of the topic counts every receipt. The control commits the
 // offsets of alerts before their receipts.
 
@@ -30,7 +30,7 @@ import { openStream, PARTITION_COUNT, type TestStream } from '../support/streams
 const IS_FULL = process.env['SLUICE_FULL'] === '1'
 const ROUNDS = IS_FULL ? 20 : 3
 const BLOCKS_A_ROUND = 120
-/** Position of the kill in the work that follows a receipt. */
+/** Largest delay of a kill after a receipt. */
 const KILL_DELAY_MS_MAX = 120
 
 class Killing {
@@ -55,7 +55,7 @@ class Killing {
     this.#start = start
   }
 
-  /** Alerts flow; once some of them are answered the enforcer is killed, and another one answers the rest. */
+  /** Alerts flow; once some are answered the enforcer is killed, and another one answers the rest. */
   async round(enforcer: CliProcess): Promise<CliProcess> {
     const before = this.#receipts.length
     const flowing = this.#flow()
@@ -98,7 +98,7 @@ class Killing {
     }
   }
 
-  /** Resolves once the last alert of each partition is answered: none before it is still to be. */
+  /** Resolves once the last alert of each partition is answered, and so all before it. */
   async #allRead(): Promise<void> {
     const annotations = Array.from({ length: PARTITION_COUNT }, (_, partition) => {
       let tries = this.#number

@@ -1,6 +1,6 @@
-// Goal: an owner paused past its session timeout, before its write, changes nothing when it resumes.
-// Method: the proxy to Redis holds the write of a live scorer, SIGSTOP, another scorer takes over, the proxy releases the
-// write, SIGCONT; an oracle folds the log in memory. The control has the fence switched off.
+// Goal: an owner paused past its session timeout, before its write, changes nothing when it resumes. Method: the proxy
+// to Redis holds the write of a live scorer, SIGSTOP, another scorer takes over, the proxy releases the write, SIGCONT;
+// an oracle applies the log in memory. The control has the fence switched off.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
@@ -16,9 +16,9 @@ import { readState, readStateOffsets } from '../support/redis-state.ts'
 import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
 import { openStream, SHORT_SESSION, simulatedEvents, type TestStream } from '../support/streams.ts'
 
-/** How every fenced write begins, and otherwise only the claim of a partition that starts. */
+/** Start of every fenced write; otherwise only the claim of a starting partition begins like this. */
 const FENCED_WRITE = 'eval'
-/** The script's reply to an owner that is one no longer. */
+/** The script's reply to a replaced owner. */
 const REFUSED = ':0\r\n'
 const TRANSACTIONS = 5_000
 
@@ -26,7 +26,7 @@ interface TakenOver {
   readonly stream: TestStream
   readonly outputs: Outputs
   readonly proxy: RedisProxy
-  /** Stopped in the middle of a write that Redis has not seen. */
+  /** Stopped in the middle of a write that Redis has not received. */
   readonly stopped: ScorerProcess
   /** Has taken over and decided everything sent so far. */
   readonly successor: ScorerProcess
@@ -47,14 +47,14 @@ async function takeOver(
   const stopped = await startScorer(t, { ...environment, ...behindProxy }, without)
   await outputs.until('work under way', () => outputs.decisionBatches.length >= 12)
   const isHeld = proxy.holdAt(FENCED_WRITE)
-  // Sent only now: a scorer that had all of it could be done before its write is held.
+  // Sent only now: a scorer with all messages could finish before its write is held.
   await stream.send(left)
   await isHeld
   stopped.signal('SIGSTOP')
   ok(!outputs.isCaughtUp, 'nothing was left to take over')
   const successor = await startScorer(t, environment, without)
   await outputs.until('the successor', () => outputs.isCaughtUp)
-  // From then on it writes no more.
+  // From then on it writes nothing more.
   await eventually('the successor has the state', async () => {
     const { body } = await successor.page('/readyz')
     return body.includes('"degradedPartitions":[]')

@@ -1,6 +1,6 @@
 // Goal: a forwarder may be killed at any time: every alert still reaches its target, and a repeat has the same id.
 // Method: it is killed twice during 300 alerts, at arbitrary points. The receiver verifies each delivery and
-// acknowledges a repeat as done, so that the repeats are counted. The control commits an alert before it is sent.
+// acknowledges a repeat as done, so that repeats are counted. The control commits an alert before it is sent.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { describe, test, type TestContext } from 'node:test'
@@ -16,7 +16,7 @@ const KILLED_AT = [60, 140]
 
 interface Forwarded {
   readonly receiver: WebhookReceiver
-  /** Alerts that have not arrived, and those that were taken as new more than once. */
+  /** Alerts that have not arrived, and those that were accepted as new more than once. */
   readonly faults: readonly string[]
 }
 
@@ -44,12 +44,12 @@ async function forwardWithKills(t: TestContext, main?: Entry): Promise<Forwarded
     ok(receiver.taken.length < COUNT)
   }
   await alerts.forward([target], { TEST_KEY: key }, main)
-  // Behind all others of their partitions: once these arrive, no other one is on its way.
-  const annotations = annotationsBehind(COUNT)
-  await alerts.publish(annotations.map(({ number, card }) => alertOf(number, { card })))
+  // The last alerts of their partitions: once these arrive, no other one is in flight.
+  const markers = markersBehind(COUNT)
+  await alerts.publish(markers.map(({ number, card }) => alertOf(number, { card })))
   const idOf = (number: number): string => `${alertOf(number).alertId}.0`
   await eventually('the last ones arrive', () =>
-    Promise.resolve(annotations.every(({ number }) => receiver.taken.includes(idOf(number)))),
+    Promise.resolve(markers.every(({ number }) => receiver.taken.includes(idOf(number)))),
   )
   const counts = new Map<string, number>()
   for (const id of receiver.taken) counts.set(id, (counts.get(id) ?? 0) + 1)
@@ -61,7 +61,7 @@ async function forwardWithKills(t: TestContext, main?: Entry): Promise<Forwarded
 }
 
 /** One further alert for each partition. */
-function annotationsBehind(
+function markersBehind(
   count: number,
 ): readonly { readonly number: number; readonly card: string }[] {
   return Array.from({ length: PARTITION_COUNT }, (_, partition) => {
@@ -76,7 +76,7 @@ describe('kills of a forwarder', { concurrency: true }, () => {
   test('a killed forwarder loses nothing, and its repeats have the same id', async (t) => {
     const { receiver, faults } = await forwardWithKills(t)
     deepStrictEqual(faults, [])
-    // Nothing but repeats is refused; and there are some, or the kills hit nothing.
+    // Only repeats are refused; and there are some, or the kills had no effect.
     deepStrictEqual([...receiver.refused.keys()], ['replayed'])
   })
 

@@ -1,7 +1,7 @@
-// Goal: P1, P2 and P3 hold whatever crashes: every offset is answered once, and as the log determines; the remaining
-// state is the fold of the log.
-// Method: live scorers, SIGKILL at seeded random points of progress, restart, audit by a committed reader, and an oracle
-// that folds the log in memory. A control without transactions shows that the same kills cause faults.
+// Goal: P1, P2 and P3 hold whatever crashes: every offset is answered once, as the log determines, and the state at the
+// end is that of the log. Method: live scorers, SIGKILL at seeded random points of progress, restart, audit by a
+// committed reader, and an oracle that applies the log in memory. A control without transactions shows that the same
+// kills cause faults.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -15,7 +15,7 @@ const IS_FULL = process.env['SLUICE_FULL'] === '1'
 const KILLS = IS_FULL ? 200 : 25
 const TRANSACTIONS = IS_FULL ? 100_000 : 20_000
 const BATCH_SIZE_MAX = 64
-/** Position of the kill in the work that follows a commit. */
+/** Largest delay of a kill after a commit. */
 const KILL_DELAY_MS_MAX = 40
 /** The same for the scorer with its guards and for the control. */
 const KILLED = {
@@ -41,7 +41,7 @@ test(`${KILLS} kills lose nothing, double nothing and change no decision`, async
   const decisions = outputs.decisionBatches.flatMap(({ batch }) => batch.decisions)
   const compared = decisions.filter(({ annotations }) => !annotations.includes(DEGRADED)).length
   ok(compared > TRANSACTIONS / 2, `only ${compared} decisions were made with state`)
-  // And the state is that of the whole log, value by value.
+  // The state equals that of the whole log, value by value.
   const whole = normalStateOf(foldWhole(logsOfSent(stream, events)))
   ok(whole.size > 100, `only ${whole.size} values to compare`)
   const stored = await normalStateIn(stream.redisUrl, stream.streamId)

@@ -39,7 +39,7 @@ interface Request {
   readonly author: string
 }
 
-/** Says that it was fraud, as a process would that has read the topics up to now. */
+/** Reports fraud, as a process does that has read the topics up to now. */
 type Say = (request: Request) => Promise<string>
 
 async function openSaying(t: TestContext, stream: TestStream, looks = true): Promise<Say> {
@@ -65,7 +65,7 @@ async function openSaying(t: TestContext, stream: TestStream, looks = true): Pro
   }
 }
 
-/** By transaction, how many labels and dispositions a committed reader sees, once there are so many of each. */
+/** By transaction, the number of committed labels and dispositions, once there are this many of each. */
 async function written(
   stream: TestStream,
   countMin: number,
@@ -116,7 +116,7 @@ test('services and commands that send the same label at once write it once', asy
   const commands = ['ana', 'ben'].map((author) =>
     runSluice(argsOf({ ...request, author }), actingEnvironment(stream)),
   )
-  // Until the commands have come to write: services that fence each other, and them, all the while.
+  // Until the commands have written; all the while the services fence each other and them.
   const ended = Promise.all(commands)
   const others: string[] = []
   const run = { isDone: false }

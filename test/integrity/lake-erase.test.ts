@@ -1,6 +1,6 @@
-// Goal: an erasure killed at any moment leaves each step undone or done, and a second run completes it.
-// Method: `sluice lake erase` in a process of its own, killed just before chosen steps on the file system; other cards'
-// rows are compared as a plain DuckDB reads them.
+// Goal: an erasure killed at any moment leaves each step undone or done, and a second run completes it. Method: `sluice
+// lake erase` in its own process, killed just before chosen steps on the file system; other cards' rows are compared as
+// a plain DuckDB reads them.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { cpSync } from 'node:fs'
@@ -51,6 +51,6 @@ test('an erasure killed before any step on the file system is completed by the n
     deepStrictEqual(await filesShowing(folder, card), [])
     deepStrictEqual(await failures(folder), [])
   }
-  // The control: some kill fell between the first commit and the last removal.
+  // Control: some kill fell between the first commit and the last removal.
   ok(halves > 0, 'no kill left anything half done')
 })

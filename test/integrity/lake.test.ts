@@ -1,8 +1,7 @@
-// Goal: every committed message is in the lake once, whatever kills its writers, and a lake trains the model that the
-// topics train.
-// Method: real topics with decisions, watermarks, dead letters and an aborted transaction; a writer is killed just
-// before chosen steps on the file system, and at random moments; then one runs undisturbed, and the rows are compared
-// with those of a committed reader.
+// Goal: every committed message is in the lake once, whatever kills its writers, and a lake trains the same model as
+// the topics. Method: real topics with decisions, watermarks, dead letters and an aborted transaction; a writer is
+// killed just before chosen steps on the file system, and at random moments; then one runs undisturbed, and the rows
+// are compared with those of a committed reader.
 
 import { withModelDocumentation } from '../../tools/model-documentation/model-documentation.ts'
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
@@ -30,14 +29,14 @@ import { openStream, simulatedEvents, type TestStream } from '../support/streams
 
 const IS_FULL = process.env['SLUICE_FULL'] === '1'
 const TRANSACTIONS = IS_FULL ? 20_000 : 2_500
-/** Steps on the file system that are the last ones, of all that a run makes. */
+/** Number of file-system steps at which a run is killed. */
 const CRASHES = IS_FULL ? 200 : 5
 const KILLS = IS_FULL ? 40 : 3
 const HOUR_MS = 3_600_000
 
 const crowd = { cards: 400, terminals: 80, merchants: 50 }
 
-/** A stream that was decided, with all that makes offsets no rows. */
+/** A decided stream with every kind of offset that gives no row. */
 async function decidedStream(t: TestContext, name: string): Promise<TestStream> {
   const stream = await openStream(t, name)
   const outputs = followOutputs(t, stream)
@@ -69,7 +68,7 @@ async function abortedTransaction(stream: TestStream): Promise<void> {
   await producer.disconnect()
 }
 
-/** Whether the folders hold other files than the log lists. */
+/** True when the folders hold files that the log does not list. */
 async function isHalfDone(folder: string): Promise<boolean> {
   const { files } = await readLakeState(folder)
   const found = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
@@ -133,7 +132,7 @@ test('a writer killed before any step, or at any moment, loses and duplicates no
         if (await isHalfDone(folder)) halves += 1
         continue
       }
-      // There was less left to do than steps: this one is done, and the next begins anew.
+      // There were fewer steps left: this change is complete, and the next run starts another.
       strictEqual(code, 0, stderr)
       await expectWhole(folder, expected)
       folder = await begin()
@@ -142,7 +141,7 @@ test('a writer killed before any step, or at any moment, loses and duplicates no
     strictEqual(code, 0, stderr)
     await expectWhole(folder, expected)
   }
-  // The control: kills did fall between the steps of one change, so files alone would be wrong.
+  // Control: kills fell between the steps of one change, so files alone would be wrong.
   ok(halves > 0, 'no kill left anything half done')
 
   const second = await openFolder(t)

@@ -1,6 +1,6 @@
 // Goal: a late transaction changes the same decisions in the same way after any kill and any loss of Redis. Method: a
-// live stream in which every seventh transaction is late. It is decided by scorers that are killed, with Redis emptied in
-// between, and with so little memory for late transactions that most batches are split; an oracle folds the log in
+// live stream in which every seventh transaction is late. It is decided by scorers that are killed, with Redis emptied
+// in between, and with so little memory for late transactions that most batches are split; an oracle applies the log in
 // memory. A control does not check for lost state.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
@@ -17,14 +17,14 @@ import { eventually } from '../support/poll.ts'
 import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
 import { openStream, SHORT_SESSION, simulatedEvents, type TestStream } from '../support/streams.ts'
 
-/** In the last part, which is decided from the state that was restored. */
+/** In the last part, which is decided from the restored state. */
 const REVISIONS_MIN = 15
 
 interface Disturbed {
   readonly events: readonly ProducedEvent[]
   readonly stream: TestStream
   readonly outputs: Outputs
-  /** The scorer that is left, which was there when Redis was emptied. */
+  /** The last scorer, which was running when Redis was emptied. */
   readonly last: ScorerProcess
   /** Number of decision batches before the last part was sent. */
   readonly batchesBefore: number
@@ -42,7 +42,7 @@ async function decideDisturbed(t: TestContext, without: Guard | null): Promise<D
       stream.patientEnvironment({
         SLUICE_BATCH_SIZE_MAX: '32',
         SLUICE_LATE_VALUES_MAX: '2',
-        // Every value is read for every batch, so that what Redis has lost is missed at once.
+        // Every batch reads all of its values, so that a loss in Redis is noticed at once.
         SLUICE_STATE_CACHE_EVENTS_MAX: '0',
         SLUICE_REDIS_URL: redisUrl,
         // The next scorer takes the place of the killed one at once.
@@ -51,7 +51,7 @@ async function decideDisturbed(t: TestContext, without: Guard | null): Promise<D
       }),
       without,
     )
-  // Part by part: a scorer that had all of it could be done before it is killed, or before Redis is emptied.
+  // Sent in parts: a scorer with all messages could finish before it is killed, or before Redis is emptied.
   const [first = [], second = [], third = [], fourth = [], ...left] = partsOf(events, 6)
   const decidedCount = (): number =>
     outputs.decisionBatches.reduce((count, { batch }) => count + batch.decisions.length, 0)

@@ -1,7 +1,7 @@
-// Goal: leases of a quiet stream end by the clock, once, whatever is killed around that moment.
-// Method: no traffic but a few payments whose leases are due a second later; SIGKILL, in turn, at the first sight of a
-// release in the log, committed or not, and at a seeded random time before, at and after the first is due; then a new
-// scorer; an auditor reads all alerts. The control goes the same way without Kafka transactions.
+// Goal: leases of a quiet stream end by the clock, once, whatever is killed around that moment. Method: no traffic but
+// a few payments whose leases are due a second later; SIGKILL, in turn, at the first release in the log, committed or
+// not, and at a seeded random time before, at and after the first is due; then a new scorer; an auditor reads all
+// alerts. The control does the same without Kafka transactions.
 
 import { ok, strictEqual } from 'node:assert/strict'
 import { setTimeout as sleepMs } from 'node:timers/promises'
@@ -23,21 +23,21 @@ import { SHORT_SESSION } from '../support/streams.ts'
 
 const IS_FULL = process.env['SLUICE_FULL'] === '1'
 const KILLS = IS_FULL ? 60 : 6
-/** The control ends as soon as it has found a fault. */
+/** The control ends at its first fault. */
 const CONTROL_KILLS_MAX = 40
 const CARDS_OF_PARTITION = 4
-/** How long after the payments the first of their leases is due, and how far apart they are. */
+/** Time from the payments to the end of their first lease, and between the ends of two leases. */
 const DUE_IN_MS = 1_000
 const DUE_EVERY_MS = 100
 /** The kill falls at most this long before or after the first lease is due, with its grace. */
 const KILL_WITHIN_MS = 350
 const GRACE_MS = 100
-/** Event time of a round after that of the one before: far less than a lease, so that no payment ends one. */
+/** Event time between two rounds: far less than a lease, so that no payment ends one. */
 const ROUND_EVENT_MS = 500
 
 /**
- * Pays with new cards of every partition. In the time of the stream nothing more happens, so the clock ends their leases.
- * Resolves with the time at which the first is due.
+ * Pays with new cards of every partition. Nothing more happens in the time of the stream, so the clock ends their
+ * leases. Resolves with the time at which the first is due.
  */
 async function pay(of: LeaseStream, round: number): Promise<number> {
   const cards = PARTITIONS.flatMap((partition) =>
@@ -58,7 +58,7 @@ async function pay(of: LeaseStream, round: number): Promise<number> {
   return nowMs + DUE_IN_MS - (CARDS_OF_PARTITION - 1) * DUE_EVERY_MS
 }
 
-/** Sees the releases of a stream in the log as soon as they are there, also those of a transaction that has not ended. */
+/** Watches for releases in the log, including those of an open transaction. */
 async function watchReleases(t: TestContext, { stream }: LeaseStream) {
   const { kafka, admin, codecs, prefix } = stream
   const groupId = `${stream.groupId}-watch`
@@ -85,7 +85,9 @@ async function watchReleases(t: TestContext, { stream }: LeaseStream) {
   }
 }
 
-/** Pays, and kills the scorer when leases end, round after round; at last a scorer that is not killed releases the rest. */
+/**
+ * Pays, and kills the scorer when leases end, round after round; finally a scorer that is not killed releases the rest.
+ */
 async function killAtReleases(
   t: TestContext,
   without: Guard | null,
@@ -130,7 +132,7 @@ test(`${KILLS} kills around the end of leases in a quiet stream release each car
 })
 
 test('without Kafka transactions the same kills release cards twice', async (t) => {
-  // A payment may be decided again as well: what counts here is a release.
+  // A payment may be decided again too; only a release counts here.
   const isCaught = ({ outputs }: LeaseStream): boolean =>
     bookOf(outputs.alerts).faults.some((fault) => fault.startsWith('release (expired)'))
   const of = await killAtReleases(

@@ -1,8 +1,7 @@
 // Goal: scorers that join, leave, and resume as zombies while cards are blocked lose no lease and publish no change of
-// one twice.
-// Method: payments, labels and releases flow while scorers are started, ended and paused past their session; an auditor
-// reads all alerts, and compares the compacted topic with them. The control has no Kafka transactions: its zombie
-// releases cards that its successor has released.
+// one twice. Method: payments, labels and releases flow while scorers are started, ended and paused past their session;
+// an auditor reads all alerts, and compares the compacted topic with them. The control has no Kafka transactions: its
+// zombie releases cards that its successor has already released.
 
 import { ok, strictEqual } from 'node:assert/strict'
 import { setTimeout as sleepMs } from 'node:timers/promises'
@@ -28,15 +27,15 @@ const IS_FULL = process.env['SLUICE_FULL'] === '1'
 const ROUNDS = IS_FULL ? 12 : 1
 const CARDS_OF_PARTITION = 16
 const CARDS = PARTITIONS.flatMap((partition) => cardsOfPartition(partition, CARDS_OF_PARTITION))
-/** Stopped for longer, a process takes itself for one that stood still, and releases nothing before it has heard more. */
+/** A process that is paused for longer detects the pause, and releases nothing before it has read its queue. */
 const NOTICED_MS = 4_000
 const CONTROL_ROUNDS_MAX = 6
-/** Traffic: so often, so many payments, so much later in event time. Cards are paid with about once in a lease. */
+/** Traffic: interval, payments per tick, and event time per tick. Each card pays about once per lease. */
 const TICK = { everyMs: 50, payments: 4, eventMs: 3_000 } as const
-/** How long after the last payments of a quiet stream their leases end by the clock. */
+/** Time from the last payments of a quiet stream to the end of their leases by the clock. */
 const DUE_IN_MS = 2_500
 
-/** Payments of random cards, and words of people and labels on random live leases, until it is stopped. */
+/** Payments of random cards, and releases and labels for random active leases, until it is stopped. */
 class Traffic {
   readonly #of: LeaseStream
   readonly #random: () => number
@@ -93,7 +92,7 @@ function countOf(alerts: readonly Alert[], cause: Alert['cause']): number {
   return alerts.filter((alert) => alert.cause === cause).length
 }
 
-/** Resolves once so many more alerts are out. */
+/** Resolves once this many more alerts are published. */
 async function moreAlerts({ outputs }: LeaseStream, count: number): Promise<void> {
   const target = outputs.alerts.length + count
   await outputs.until('more alerts', () => outputs.alerts.length >= target)
@@ -119,8 +118,8 @@ async function placesRecorded({ stream: { admin, prefix, groupId } }: LeaseStrea
 }
 
 /**
- * In a quiet stream, stops the owner of two partitions before their leases end by the clock, lets the other one release
- * them, and lets the first go on, after a while at the latest.
+ * In a quiet stream, stops the owner of two partitions before their leases end by the clock, lets the other scorer
+ * release them, and resumes the first one, after a while at the latest.
  */
 async function releaseTwice(
   of: LeaseStream,

@@ -67,7 +67,7 @@ function cardsOf(role: Role): readonly string[] {
   )
 }
 
-/** Pays with a card of each role in every partition, and returns the first alerts on that. */
+/** Pays with a card of each role in every partition, and returns the first alerts of these payments. */
 async function pay(of: Losing, roles: readonly Role[], atMs: number) {
   const { outputs } = of
   const before = outputs.alerts.length
@@ -119,7 +119,7 @@ async function letGo(of: Losing, cards: Iterable<string>): Promise<void> {
   await outputs.until('the releases', () => wanted.every((card) => !outputs.liveLeases.has(card)))
 }
 
-/** Puts a policy in force, all the way up: `sluice policy` would climb step by step. */
+/** Puts a policy into mode enforce directly: `sluice policy` would climb step by step. */
 async function enforce({ stream, store }: Losing, text: string): Promise<void> {
   const { brokers, prefix: topicPrefix, codecs } = stream
   const policy = addPolicyText(store, text)
@@ -129,7 +129,7 @@ async function enforce({ stream, store }: Losing, text: string): Promise<void> {
   await publishControl({ brokers, topicPrefix, codecs }, controlOf(deployment, change, 'policy'))
 }
 
-/** Nothing is blocked any more, and the auditor has nothing to say. */
+/** Nothing is blocked any more, and the auditor finds no fault. */
 async function assertClean(of: Losing, scorer: ScorerProcess): Promise<void> {
   const { outputs, stream } = of
   await letGo(of, outputs.liveLeases.keys())

@@ -1,7 +1,7 @@
-// Goal: no crash loses a lease, extends one twice or publishes a release twice; the breaker counts what the log gives.
-// Method: live scorers, SIGKILL at seeded random points of progress while leases open, grow and end; all revisions of all
-// alerts are compared with an oracle that folds the log in memory. A control without transactions shows that the kills
-// cause faults.
+// Goal: no crash loses a lease, extends one twice or publishes a release twice; the breaker counts what the log
+// determines. Method: live scorers, SIGKILL at seeded random points of progress while leases open, grow and end; all
+// revisions of all alerts are compared with an oracle that applies the log in memory. A control without transactions
+// shows that the kills cause faults.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
@@ -25,7 +25,7 @@ const KILLED = {
   batchSizeMax: BATCH_SIZE_MAX,
   delayMsMax: KILL_DELAY_MS_MAX,
 } as const
-/** Enough blocks that many cards are blocked again while they are, and few enough that some are not. */
+/** Enough blocks that many blocked cards are blocked again, and few enough that some are not. */
 const EAGER = { flag: 0.05, block: 0.2 }
 
 function blocking(t: TestContext): Record<string, string> {

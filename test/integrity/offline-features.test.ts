@@ -41,7 +41,7 @@ import { startScorer } from '../support/scorer-process.ts'
 import { runSluice } from '../support/sluice-command.ts'
 import { openStream, PARTITION_COUNT, SHORT_SESSION, simulatedEvents } from '../support/streams.ts'
 
-/** Every value is read for every batch, so that what is changed in Redis is met at once. */
+/** Every batch reads all of its values, so that a change in Redis is noticed at once. */
 const NOTHING_KEPT = { SLUICE_STATE_CACHE_EVENTS_MAX: '0' }
 /** Decisions that the log cannot reproduce. */
 const NOT_IN_THE_LOG = ['degraded', 'expired', 'behind_reach']
@@ -53,7 +53,7 @@ function assertEqual(replayed: Replayed, decisions: number): void {
   const reasons = new Set(Object.keys(replayed.notCompared))
   for (const reason of NOT_IN_THE_LOG) reasons.delete(reason)
   deepStrictEqual([...reasons], [])
-  // A third of the stream, at most, is decided without state.
+  // At most a third of the stream is decided without state.
   ok(replayed.compared > 0.6 * decisions * FEATURE_COUNT, JSON.stringify(replayed))
 }
 
@@ -133,7 +133,7 @@ test('decisions without state are left out, and later ones are equal again', asy
   assertEqual(replayed, decisionCount(run))
 })
 
-/** The card that the last part asks for most, of those that the first has given a history. */
+/** The card that occurs most in the last part, among those with a history from the first. */
 function busiestCard({ parts }: LiveRun): string {
   const known = new Set(transactionsOf(parts[0]).map(({ card }) => card))
   const counts = new Map<string, number>()
@@ -150,7 +150,7 @@ async function generationOf({ redis, stream }: LiveRun, partition: number): Prom
   )
 }
 
-/** Takes the newest event out of a card's value; its checksum is valid again. */
+/** Removes the newest event from a card's value; its checksum is valid again. */
 async function loseEventOfCard(run: LiveRun, card: string): Promise<void> {
   const partition = partitionOf(Buffer.from(card), PARTITION_COUNT)
   const key = partitionKeys(run.stream.streamId, partition).card(
@@ -166,7 +166,7 @@ async function loseEventOfCard(run: LiveRun, card: string): Promise<void> {
   await run.redis.set(key, encodeCard(history, new ByteWriter()))
 }
 
-/** Takes every second event out of what each partition knows of a terminal. */
+/** Removes every second event from each partition's aggregates of a terminal. */
 async function loseEventsOfTerminal(run: LiveRun, terminal: string): Promise<number> {
   let lost = 0
   for (let partition = 0; partition < PARTITION_COUNT; partition += 1) {

@@ -30,7 +30,7 @@ test(`${KILLS} kills leave the decisions and alerts of each card in the order of
   })
   strictEqual(kills, KILLS)
   deepStrictEqual((await audit(stream, outputs)).slice(0, 20), [])
-  // Within a batch and across batches there was an order to keep.
+  // There was an order to keep within a batch and across batches.
   const cardsOf = outputs.decisionBatches.map(({ batch }) =>
     batch.decisions.map(({ card }) => card),
   )

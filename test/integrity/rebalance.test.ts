@@ -1,5 +1,5 @@
 // Goal: P1 to P3 hold while scorers join and leave. Method: a second and a third instance join and leave, gracefully,
-// while a live stream is decided; audit, and an oracle that folds the log in memory.
+// while a live stream is decided; audit, and an oracle that applies the log in memory.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
@@ -11,7 +11,7 @@ import { eventually, firstAnswer } from '../support/poll.ts'
 import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
 import { openStream, simulatedEvents } from '../support/streams.ts'
 
-/** A second, third and fourth scorer join and leave while a stream is decided, all without the guard that is named. */
+/** A second, third and fourth scorer join and leave while a stream is decided, all without the named guard. */
 async function joinAndLeave(t: TestContext, name: string, without: Guard | null) {
   const events = await simulatedEvents(12_000)
   const stream = await openStream(t, name)
@@ -75,7 +75,7 @@ test('an instance without a partition is ready and takes over when the others le
   const stream = await openStream(t, 'spare')
   const outputs = followOutputs(t, stream)
   const scorers: ScorerProcess[] = []
-  // The last in the order of their names is the spare, and has never had a partition.
+  // The last one in name order is the spare, and has never had a partition.
   for (const name of ['a', 'b', 'c', 'd', 'e']) {
     scorers.push(await startScorer(t, stream.environment({ SLUICE_GROUP_INSTANCE_ID: name })))
   }
@@ -85,7 +85,7 @@ test('an instance without a partition is ready and takes over when the others le
       const partitions = await Promise.all(
         scorers.map((scorer) => scorer.metric('sluice_partitions_assigned')),
       )
-      // While partitions are dealt out anew, others may have none for a moment.
+      // During a rebalance members may have no partitions for a moment.
       if (partitions.toSorted((a, b) => a - b).join() !== '0,1,1,1,1') return null
       const idle = scorers[partitions.indexOf(0)]
       return (await idle?.page('/readyz'))?.status === 200 ? (idle ?? null) : null

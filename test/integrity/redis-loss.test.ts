@@ -1,8 +1,8 @@
-// Goal: state lost by Redis is rebuilt from the log, and an unavailable Redis stops no answer. Live it costs exactness for
-// a while; in an aligned replay, whose decisions must not depend on it, it costs time only. Method: FLUSHDB on a database
-// of the test's own, and later a connection that is broken, both in the middle of the batches of a stream. Live decisions
-// are compared with an oracle that folds the log in memory, those of an aligned replay with an undisturbed one.
-// Controls do not check for lost state.
+// Goal: state lost by Redis is rebuilt from the log, and an unavailable Redis stops no answer. Live it costs exactness
+// for a while; in an aligned replay, whose decisions must not depend on it, it costs only time. Method: FLUSHDB on a
+// database of the test's own, and later a broken connection, both in the middle of the batches of a stream. Live
+// decisions are compared with an oracle that applies the log in memory, those of an aligned replay with an undisturbed
+// one. Controls do not check for lost state.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
@@ -51,7 +51,7 @@ async function decideDisturbed(
     stream.patientEnvironment({
       SLUICE_ALIGNMENT: alignment,
       SLUICE_BATCH_SIZE_MAX: String(BATCH_SIZE_MAX),
-      // Every value is read for every batch, so that what Redis has lost is missed at once.
+      // Every batch reads all of its values, so that a loss in Redis is noticed at once.
       SLUICE_STATE_CACHE_EVENTS_MAX: '0',
       SLUICE_REDIS_URL: proxy.url,
     }),
@@ -71,7 +71,7 @@ async function decideDisturbed(
 
   await moreBatches(batchesOfHalf)
   await redis.flushdb()
-  // Sent only now, so that something is left to decide however fast the scorer is.
+  // Sent only now, so that input is left however fast the scorer is.
   await stream.send(second)
   await allAnswered()
   await stateBack()
@@ -125,7 +125,7 @@ test('live, without the state-loss check the same scorer decides from the remain
 
 let reference: Promise<Outputs> | null = null
 
-/** The same replay without a fault, decided once, in batches as large as they come. */
+/** The same replay without a fault, decided once, in batches of any size. */
 function referenceFor(t: TestContext): Promise<Outputs> {
   const decide = async (): Promise<Outputs> => {
     const stream = await openStream(t, 'reference')
@@ -141,12 +141,12 @@ function referenceFor(t: TestContext): Promise<Outputs> {
   return reference
 }
 
-/** Decisions that the undisturbed replay has made otherwise. */
+/** Decisions that differ from those of the undisturbed replay. */
 async function otherDecisions(t: TestContext, outputs: Outputs): Promise<readonly string[]> {
   return differences(decisionsByPlace(await referenceFor(t)), decisionsByPlace(outputs))
 }
 
-// Only here must decisions be those of an undisturbed run, with none made without state: hence aligned.
+// Only here must decisions equal those of an undisturbed run, with none made without state: hence aligned.
 test('an aligned replay waits for a Redis that is emptied or unavailable, and decides the same', async (t) => {
   const { stream, outputs } = await decideDisturbed(t, 'aligned', null)
   deepStrictEqual((await audit(stream, outputs)).slice(0, 20), [])

@@ -22,7 +22,7 @@ const PARTS = IS_FULL ? 10 : 4
 interface Replayed {
   readonly code: number | null
   readonly ran: Ran
-  /** Decisions that were published. */
+  /** Number of published decisions. */
   readonly count: number
 }
 
@@ -45,12 +45,12 @@ async function decideAndReplay(t: TestContext, without: Guard | null): Promise<R
     SLUICE_MODE: 'enforce',
     SLUICE_MODEL_STORE: temporaryFolder(t, 'store'),
     SLUICE_REDIS_URL: redisUrl,
-    // Every value is read for every batch, so that what Redis has lost is missed at once.
+    // Every batch reads all of its values, so that a loss in Redis is noticed at once.
     SLUICE_STATE_CACHE_EVENTS_MAX: '0',
   })
   const crowd = { cards: CARDS, terminals: 200, merchants: 100 }
   const events = disturbed(await simulatedEvents(TRANSACTIONS, crowd))
-  // One more than the kills need, for after Redis was emptied.
+  // One more than the kills need, for the time after Redis was emptied.
   const part = Math.ceil(events.length / (PARTS + 1))
   for (let at = 0; at < PARTS; at += 1) {
     const isKilled = at < PARTS - 1

@@ -1,7 +1,7 @@
 // Goal: live, a Redis that loses the state or does not answer costs exactness for a while and nothing else. Each input
-// is answered once, decisions without state are marked as degraded and block nothing, and afterwards decisions and
+// is answered once, decisions without state are annotated as degraded and block nothing, and afterwards decisions and
 // state equal those of the log. Method: a database of the test's own is emptied, rolled back, damaged, or unreachable
-// between two parts of a stream; an oracle folds the log in memory; controls do not check for lost state.
+// between two parts of a stream; an oracle applies the log in memory; controls do not check for lost state.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -25,7 +25,7 @@ import {
 import { eventually } from '../support/poll.ts'
 import { PARTITION_COUNT, SHORT_SESSION } from '../support/streams.ts'
 
-/** Every value is read for every batch, so that what is wrong in Redis is met at once. */
+/** Every batch reads all of its values, so that damage in Redis is noticed at once. */
 const NOTHING_KEPT = { SLUICE_STATE_CACHE_EVENTS_MAX: '0' }
 
 async function lossesOf({ scorer }: LiveRun, cause: string): Promise<number> {
@@ -175,7 +175,7 @@ test('a damaged remote partial degrades its readers until its owner has rebuilt 
   await assertWhole(run)
 })
 
-/** A card of the second part that the first part has given a history. */
+/** A card of the second part with a history from the first. */
 function knownCardOf({ parts }: LiveRun): { card: string; partition: number } {
   const known = new Set(cardsOf(parts[0]))
   const card = cardsOf(parts[1]).find((one) => known.has(one)) ?? ''
@@ -186,7 +186,7 @@ function cardsOf(events: readonly ProducedEvent[]): readonly string[] {
   return events.flatMap((event) => (event.kind === 'transaction' ? [event.transaction.card] : []))
 }
 
-/** A further transaction of a known card at a terminal that another partition knows as well; and that partition. */
+/** Another transaction of a known card at a terminal that another partition knows too; and that partition. */
 function foreignReader({ sent }: LiveRun) {
   const before = sent.flatMap((event) =>
     event.kind === 'transaction' && event.transaction.terminal !== null ? [event.transaction] : [],

@@ -19,7 +19,7 @@ function words(out: string): readonly string[] {
   return ['train', '--out', out, ...history, ...run, '--release-date', '2026-01-31']
 }
 
-/** Runs until a line of progress says `until`, then kills. Resolves with all lines before. */
+/** Runs until a progress line contains `until`, then kills. Resolves with all earlier lines. */
 async function killAt(args: readonly string[], until: string): Promise<readonly string[]> {
   const child = spawn(process.execPath, startOf('services/cli/main.ts', args), {
     cwd: ROOT,

@@ -133,17 +133,20 @@ export function runLive(
   const partitions: LivePartition[] = []
   for (const [partition, log] of logs.entries())
     partitions.push(new LivePartition(partition, log, partitions))
-  const blocks: RecordedBatch[] = []
+  const batches: RecordedBatch[] = []
   const take = (turn: LiveTurn): void => {
-    const block = partitions[turn.partition % partitions.length]?.step(turn, blocks.length * stepMs)
-    if (block !== null && block !== undefined) blocks.push(block)
+    const batch = partitions[turn.partition % partitions.length]?.step(
+      turn,
+      batches.length * stepMs,
+    )
+    if (batch !== null && batch !== undefined) batches.push(batch)
   }
   for (const turn of turns) take(turn)
   const rest = { labels: 7, entries: 5, looks: true, crashes: false, isDegraded: false }
   while (partitions.some(({ isAtEnd }) => !isAtEnd)) {
     for (const partition of partitions.keys()) take({ ...rest, partition })
   }
-  return blocks
+  return batches
 }
 
 interface Place {
@@ -210,7 +213,7 @@ class LivePartition implements PartitionState {
       labelCount: labelCount + labels.length,
       position: this.#fold.position,
     }
-    return this.#blockOf(batch, nextOffset, labelNextOffset, decidedAtMs)
+    return this.#batchOf(batch, nextOffset, labelNextOffset, decidedAtMs)
   }
 
   card(card: string): CardHistory {
@@ -253,7 +256,7 @@ class LivePartition implements PartitionState {
     return batch
   }
 
-  #blockOf(
+  #batchOf(
     batch: ReturnType<typeof foldBatch>,
     nextOffset: number,
     labelNextOffset: number,

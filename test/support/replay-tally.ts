@@ -28,7 +28,7 @@ export interface Tally {
 /** Input of a replay. */
 export interface Fed {
   readonly logs: readonly RecordedLog[]
-  readonly blocks: readonly RecordedBatch[]
+  readonly batches: readonly RecordedBatch[]
   /** Number of messages of each kind per chunk, used in turn. */
   readonly chunks: readonly number[]
   readonly sample?: ReplaySample
@@ -38,7 +38,7 @@ export interface Fed {
 
 export function replayOf({
   logs,
-  blocks,
+  batches,
   chunks,
   sample = new HashSample(1),
   ...rest
@@ -74,7 +74,7 @@ export function replayOf({
   for (const [partition, log] of logs.entries()) {
     const entries = entriesOf(log)
     const labels = labelsOf(log)
-    const own = blocks.filter((block) => block.partition === partition)
+    const own = batches.filter((batch) => batch.partition === partition)
     queues.push(
       {
         size: entries.length,
@@ -94,7 +94,7 @@ export function replayOf({
         size: own.length,
         at: 0,
         add: (from, to) => {
-          for (const block of own.slice(from, to)) replay.addBatch(block)
+          for (const batch of own.slice(from, to)) replay.addBatch(batch)
         },
       },
     )

@@ -34,7 +34,7 @@ function chain(): readonly Message[] {
   for (let index = 0; index < BLOCKS; index += 1) {
     const count = 1 + (index % 4)
     const sample = decisionBatchOf(count, FEATURES)
-    const block: DecisionBatch = {
+    const batch: DecisionBatch = {
       ...sample,
       firstOffset: next,
       nextOffset: next + count,
@@ -43,9 +43,9 @@ function chain(): readonly Message[] {
       decisions: sample.decisions.map((decision, at) => ({ ...decision, offset: next + at })),
       digestSalts: Buffer.alloc(count * 16, index + 1),
     }
-    const value = codecs.decisionBatch.encode(block)
+    const value = codecs.decisionBatch.encode(batch)
     messages.push({ offset: 2 * index, value })
-    previousHash = batchHashOf(block)
+    previousHash = batchHashOf(batch)
     next += count
   }
   return messages
@@ -91,11 +91,11 @@ function anchorAt(index: number): Anchor {
   }
 }
 
-function changed(at: number, change: (block: DecisionBatch) => Partial<DecisionBatch>) {
+function changed(at: number, change: (batch: DecisionBatch) => Partial<DecisionBatch>) {
   return CHAIN.map((message, index) => {
     if (index !== at) return message
-    const block = decode(message.value)
-    return { ...message, value: codecs.decisionBatch.encode({ ...block, ...change(block) }) }
+    const batch = decode(message.value)
+    return { ...message, value: codecs.decisionBatch.encode({ ...batch, ...change(batch) }) }
   })
 }
 
@@ -111,7 +111,7 @@ test('a chain that nobody touched has no fault, with anchors and without', () =>
 })
 
 test('one value that is altered, whichever it is, is found', () => {
-  const changes: readonly ((block: DecisionBatch) => Partial<DecisionBatch>)[] = [
+  const changes: readonly ((batch: DecisionBatch) => Partial<DecisionBatch>)[] = [
     ({ decisions }) => ({ decisions: decisions.map((one) => ({ ...one, outcome: 'block' })) }),
     ({ decisions }) => ({ decisions: decisions.map((one) => ({ ...one, score: 0.75 })) }),
     ({ decisions }) => ({ decisions: decisions.map((one) => ({ ...one, card: 'card-x' })) }),
@@ -132,7 +132,7 @@ test('one value that is altered, whichever it is, is found', () => {
       if (messages[at]?.value.equals(CHAIN[at]?.value ?? Buffer.alloc(0)) === true) continue
       // One decision turned round is no change.
       if (number === 3 && at % 4 === 0) continue
-      assert.ok(faultsOf(check(messages)).length > 0, `change ${number} of block ${at}`)
+      assert.ok(faultsOf(check(messages)).length > 0, `change ${number} of batch ${at}`)
     }
   }
 })
@@ -160,7 +160,7 @@ test('a batch without decisions is a link like any other, and altering it is fou
   assert.deepEqual(faultsOf(check(linked(decidedAtMs + 1), [], null)), ['altered_batch'])
 })
 
-test('one byte that is altered is found, or leaves what the block says as it was', () => {
+test('an altered byte is found, or leaves the content of the batch unchanged', () => {
   holds(
     300,
     fc.property(fc.nat(BLOCKS - 1), fc.nat(), fc.integer({ min: 1, max: 255 }), (at, place, by) => {
@@ -180,14 +180,14 @@ test('one byte that is altered is found, or leaves what the block says as it was
   )
 })
 
-test('a block that is removed is found, in the middle and at the end', () => {
+test('a removed batch is found, in the middle and at the end', () => {
   for (let at = 1; at < BLOCKS; at += 1) {
     const found = faultsOf(check(CHAIN.toSpliced(at, 1)))
     assert.deepEqual(found, [at === BLOCKS - 1 ? 'tail_missing' : 'missing_batch'])
   }
 })
 
-test('two blocks that changed places are found', () => {
+test('two exchanged batches are found', () => {
   const [third, fourth] = [CHAIN[3] ?? assert.fail(), CHAIN[4] ?? assert.fail()]
   const swapped = CHAIN.with(3, { ...fourth, offset: third.offset }).with(4, {
     ...third,
@@ -204,16 +204,16 @@ test('without an anchor a chain whose beginning is gone is not verified; with on
     assert.deepEqual(findings, [])
     assert.deepEqual([head, blocksBefore, newest?.blocks], ['anchored', 4, BLOCKS])
   }
-  // What was anchored before the block that was before proves nothing of it.
+  // An anchor of an earlier batch proves nothing about the batch before the first one present.
   assert.deepEqual(faultsOf(check(rest, [anchorAt(1)])), ['head_unverified'])
 })
 
 test('a whole chain that was written anew is found by an anchor, and only by one', () => {
   let previousHash: Uint8Array = Buffer.alloc(0)
   const forged = CHAIN.map(({ offset, value }) => {
-    const block = { ...decode(value), modelVersion: 'forged', previousHash }
-    const message = codecs.decisionBatch.encode(block)
-    previousHash = batchHashOf(block)
+    const batch = { ...decode(value), modelVersion: 'forged', previousHash }
+    const message = codecs.decisionBatch.encode(batch)
+    previousHash = batchHashOf(batch)
     return { offset, value: message }
   })
   assert.deepEqual(faultsOf(check(forged, [], null)), [], 'control: the links agree')
@@ -221,7 +221,7 @@ test('a whole chain that was written anew is found by an anchor, and only by one
   assert.deepEqual(faultsOf(check(forged)), ['tail_missing'])
 })
 
-test('an anchored block that is gone is found even where the links were mended', () => {
+test('an anchored batch that is gone is found even when the links are repaired', () => {
   assert.deepEqual(faultsOf(check(CHAIN.slice(0, 5), [anchorAt(7)], null)), ['anchor_missing'])
 })
 
@@ -236,14 +236,14 @@ test('a card that is erased from a copy leaves the chain whole, and nothing of t
   assert.equal(erasedDecisions, all.length)
   assert.ok(all.length > 0)
   for (const { value } of erased) {
-    const block = decode(value)
-    assert.ok(!block.decisions.some(({ card }) => card === CARD))
-    for (const { index } of block.erased) {
+    const batch = decode(value)
+    assert.ok(!batch.decisions.some(({ card }) => card === CARD))
+    for (const { index } of batch.erased) {
       assert.ok(
-        block.digestSalts.subarray(index * 16, (index + 1) * 16).every((byte) => byte === 0),
+        batch.digestSalts.subarray(index * 16, (index + 1) * 16).every((byte) => byte === 0),
       )
       const row = Float64Array.from({ length: FEATURES }, (_, at) =>
-        Buffer.from(block.features).readDoubleLE((index * FEATURES + at) * 8),
+        Buffer.from(batch.features).readDoubleLE((index * FEATURES + at) * 8),
       )
       assert.ok(row.every(Number.isNaN))
     }
@@ -257,7 +257,7 @@ test('an erased copy cannot hide another change: of the others nothing may diffe
   assert.ok(faultsOf(check(CHAIN.with(3, { offset: 6, value }))).length > 0)
 })
 
-test('a message that is no block is told', () => {
+test('a message that is not a decision batch is reported', () => {
   const messages = CHAIN.with(2, { offset: 4, value: Buffer.from('none') })
   assert.deepEqual(faultsOf(check(messages)), ['unreadable_batch', 'missing_batch'])
 })

@@ -12,14 +12,14 @@ import { replayOf, type Fed, type Tally } from '../../../support/replay-tally.ts
 
 const PARTITIONS = 4
 
-/** Replays a sound live run, with its log or blocks changed. */
+/** Replays a sound live run, with its log or batches changed. */
 function withFault(
-  change: (logs: readonly RecordedLog[], blocks: readonly RecordedBatch[]) => Partial<Fed>,
+  change: (logs: readonly RecordedLog[], batches: readonly RecordedBatch[]) => Partial<Fed>,
 ): Tally {
   const logs = dealLive(streamOf(600), PARTITIONS)
-  const blocks = runLive(logs, [])
-  assert.deepEqual([...replayOf({ logs, blocks, chunks: [50] }).mismatches], [])
-  return replayOf({ logs, blocks, chunks: [50], ...change(logs, blocks) })
+  const batches = runLive(logs, [])
+  assert.deepEqual([...replayOf({ logs, batches, chunks: [50] }).mismatches], [])
+  return replayOf({ logs, batches, chunks: [50], ...change(logs, batches) })
 }
 
 /** Changes entries of one partition. */
@@ -63,14 +63,14 @@ test('control: a partition whose clock is wrong shows', () => {
 })
 
 test('control: one altered value of one row is one mismatch', () => {
-  const tally = withFault((_, blocks) => ({
-    blocks: blocks.map((block, index) =>
+  const tally = withFault((_, batches) => ({
+    batches: batches.map((batch, index) =>
       index !== 30
-        ? block
+        ? batch
         : {
-            ...block,
+            ...batch,
             rowAt: (row) => {
-              const recorded = block.rowAt(row)
+              const recorded = batch.rowAt(row)
               if (row === 0) recorded.values[5] = (recorded.values[5] ?? 0) + 1e-9
               return recorded
             },

@@ -103,15 +103,15 @@ test('the value of a feature follows from the transactions and labels that it is
       stepsOf({ stepsMin: 10, stepsMax: 40, cards: 4, terminals: 2, latesMs }),
       (steps) => {
         const logs = dealLive(inMemory(itemsOf(steps)), PARTITIONS)
-        const blocks = runLive(logs, [])
-        for (const { block, index } of decisionsOf(blocks)) {
-          const decision = block.decisions[index]
-          const log = logs[block.partition]
+        const batches = runLive(logs, [])
+        for (const { batch, index } of decisionsOf(batches)) {
+          const decision = batch.decisions[index]
+          const log = logs[batch.partition]
           if (decision === undefined || log === undefined) continue
           if (decision.duplicateOfOffset !== null) continue
           const transaction = transactionAt(log, decision.offset)
-          const { partition } = block
-          const explanation = explain(logs, blocks, { partition, decision, transaction })
+          const { partition } = batch
+          const explanation = explain(logs, batches, { partition, decision, transaction })
           const features = explanation.features()
           assert.ok(features !== null)
           const amountMinor = (features[0]?.recorded ?? 0) * 100
@@ -152,13 +152,13 @@ test('a label on an earlier use of an id is not said to have counted for a later
     { kind: 'transaction', transaction: pay('look', lookMs) },
   ]
   const logs = dealLive(inMemory(items), 1)
-  const blocks = runLive(logs, [])
-  const told = decisionsOf(blocks).map(({ block, index }) => {
-    const [decision, log] = [block.decisions[index], logs[block.partition]]
+  const batches = runLive(logs, [])
+  const told = decisionsOf(batches).map(({ batch, index }) => {
+    const [decision, log] = [batch.decisions[index], logs[batch.partition]]
     assert.ok(decision !== undefined && log !== undefined)
     const transaction = transactionAt(log, decision.offset)
-    const { partition } = block
-    return explain(logs, blocks, { partition, decision, transaction }).features()
+    const { partition } = batch
+    return explain(logs, batches, { partition, decision, transaction }).features()
   })
   const feature = told.at(-1)?.find(({ definition }) => definition.name === 'terminal_fraud_run')
   assert.equal(feature?.recorded, 1)
@@ -177,14 +177,14 @@ function isUnnamed({ definition, recorded }: ExplainedFeature, transaction: Tran
 }
 
 function decisionsOf(
-  blocks: readonly RecordedBatch[],
-): readonly { readonly block: RecordedBatch; readonly index: number }[] {
-  return blocks.flatMap((block) => block.decisions.map((_, index) => ({ block, index })))
+  batches: readonly RecordedBatch[],
+): readonly { readonly batch: RecordedBatch; readonly index: number }[] {
+  return batches.flatMap((batch) => batch.decisions.map((_, index) => ({ batch, index })))
 }
 
 function explain(
   logs: readonly RecordedLog[],
-  blocks: readonly RecordedBatch[],
+  batches: readonly RecordedBatch[],
   of: ConstructorParameters<typeof Explanation>[0],
 ): Explanation {
   const explanation = new Explanation(of, DEFAULT_RATES)
@@ -208,9 +208,9 @@ function explain(
     replay.addEntries(partition, entriesOf(log))
     replay.addLabels(partition, labelsOf(log))
   }
-  for (const block of blocks) {
-    explanation.takeBatches(block.partition, [block])
-    replay.addBatch(block)
+  for (const batch of batches) {
+    explanation.takeBatches(batch.partition, [batch])
+    replay.addBatch(batch)
   }
   replay.finish()
   return explanation

@@ -1,6 +1,6 @@
-// Goal: what a replay recomputes from the log and the recorded cuts is what live partitions used, bit for bit, and nothing
-// else is. Method: live partitions that take turns in any order, with old cuts, crashes and lost state, leave blocks; a
-// replay gets messages and blocks in any interleaving. Controls are in log-replay-faults.test.ts.
+// Goal: a replay recomputes from the log and the recorded frontiers exactly the inputs that live partitions used, bit for
+// bit. Method: live partitions that take turns in any order, with old frontiers, crashes and lost state, leave decision
+// batches; a replay gets messages and decision batches in any interleaving. Controls are in log-replay-faults.test.ts.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -60,13 +60,13 @@ test('rows and revisions are recomputed bit for bit, whatever the turns, cuts, c
     120,
     fc.property(stepsOf(shape), turns, chunks, (steps, plan, sizes) => {
       const logs = dealLive(inMemory(itemsOf(steps)), PARTITIONS)
-      const blocks = runLive(logs, plan)
-      const tally = replayOf({ logs, blocks, chunks: sizes })
+      const batches = runLive(logs, plan)
+      const tally = replayOf({ logs, batches, chunks: sizes })
       assert.deepEqual([...tally.mismatches], [])
       assert.equal(tally.waiting, 0)
       assert.equal(
         tally.rows,
-        blocks.reduce((sum, { decisions }) => sum + decisions.length, 0),
+        batches.reduce((sum, { decisions }) => sum + decisions.length, 0),
       )
       const allowed = ['degraded', 'expired', 'behind_reach']
       assert.deepEqual(
@@ -89,8 +89,8 @@ test('crowded hours are merged only below what a frontier may still ask for', ()
       (steps, plan, sizes) => {
         const logs = dealLive(inMemory(itemsOf(steps)), PARTITIONS)
         // Blocks are minutes apart, so that merging keeps up with them.
-        const blocks = runLive(logs, plan, 40_000)
-        const tally = replayOf({ logs, blocks, chunks: sizes })
+        const batches = runLive(logs, plan, 40_000)
+        const tally = replayOf({ logs, batches, chunks: sizes })
         assert.deepEqual([...tally.mismatches], [])
         assert.ok(!tally.notCompared.has('frontier_went_back'))
       },
@@ -111,8 +111,8 @@ test('a sample compares its cards and its entities, and says of the rest that it
         const logs = dealLive(inMemory(itemsOf(steps)), PARTITIONS)
         // Duplicates that were decided without state are the stated exception.
         const sound = plan.map((turn) => ({ ...turn, isDegraded: false }))
-        const blocks = runLive(logs, sound)
-        const tally = replayOf({ logs, blocks, chunks: sizes, sample: new HashSample(share) })
+        const batches = runLive(logs, sound)
+        const tally = replayOf({ logs, batches, chunks: sizes, sample: new HashSample(share) })
         assert.deepEqual([...tally.mismatches], [])
         assert.equal(tally.waiting, 0)
         compared += tally.compared
@@ -124,7 +124,7 @@ test('a sample compares its cards and its entities, and says of the rest that it
 
 test('a sample that outgrows its memory is halved, and what remains is still right', () => {
   const logs = dealLive(streamOf(300), PARTITIONS)
-  const tally = replayOf({ logs, blocks: runLive(logs, []), chunks: [50], valuesMax: 8 })
+  const tally = replayOf({ logs, batches: runLive(logs, []), chunks: [50], valuesMax: 8 })
   assert.deepEqual([...tally.mismatches], [])
   assert.ok((tally.notCompared.get('outside_sample') ?? 0) > 0)
   assert.ok(tally.compared > 0)
@@ -132,28 +132,28 @@ test('a sample that outgrows its memory is halved, and what remains is still rig
 
 test('a log that begins in the middle is compared only where it knows everything', () => {
   const logs = dealLive(streamOf(200), PARTITIONS)
-  const tally = replayOf({ logs, blocks: runLive(logs, []), chunks: [50], isWhole: false })
+  const tally = replayOf({ logs, batches: runLive(logs, []), chunks: [50], isWhole: false })
   assert.deepEqual([...tally.mismatches], [])
   assert.ok((tally.notCompared.get('warming_up') ?? 0) > 0)
 })
 
 test('a frontier that goes back below what is merged is counted, and entities are not compared until it has caught up', () => {
   const logs = dealLive(streamOf(1_500), PARTITIONS)
-  const blocks = runLive(logs, [], 600_000)
-  const last = blocks.length - 1
-  const rebuilt = blocks.map((block, index) =>
+  const batches = runLive(logs, [], 600_000)
+  const last = batches.length - 1
+  const rebuilt = batches.map((batch, index) =>
     index === last - 8
       ? {
-          ...block,
-          frontier: block.frontier.map((frontier) => ({
+          ...batch,
+          frontier: batch.frontier.map((frontier) => ({
             ...frontier,
             nextOffset: 1,
             labelNextOffset: 0,
           })),
         }
-      : block,
+      : batch,
   )
-  const tally = replayOf({ logs, blocks: rebuilt, chunks: [50] })
+  const tally = replayOf({ logs, batches: rebuilt, chunks: [50] })
   assert.ok((tally.notCompared.get('frontier_went_back') ?? 0) > 0)
   assert.deepEqual([...tally.mismatches], [])
 })
