@@ -1,4 +1,4 @@
-// Goal: the cost of features stays measured, on correct rows. Method: per batch decode the stored values, fold,
+// Goal: the cost of features stays measured, on correct rows. Method: per batch decode the stored values, compute,
 // compact and encode them again; and `sluice bench features` in a small size, whose rows must equal those of a fold
 // that stores nothing. No time is asserted.
 
@@ -101,7 +101,7 @@ test(
     try {
       const before = new Set(await keys())
       const { store, problems } = await runFeaturesBench(
-        // So many that every partition has a batch of the larger size before those that are measured.
+        // Enough that every partition has a batch of the larger size before the measured ones.
         { ...OPTIONS, transactions: 10_000, heldMax: 0 },
         { codecs, servers, onProgress: () => undefined, signal: AbortSignal.timeout(LIMIT_MS) },
       )

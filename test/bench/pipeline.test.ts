@@ -1,5 +1,5 @@
-// Goal: the benchmarks keep working, and still refuse to count faulty runs. Method: each at smoke size against the
-// real broker, Redis and model. No time is asserted: the speed of a machine is no property of the code.
+// Goal: the benchmarks keep working, and still refuse to count faulty runs. Method: each at smoke size against the real
+// broker, Redis and model. No time is asserted: the speed of a machine is not a property of the code.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -54,7 +54,7 @@ test('the replay benchmark answers every transaction and leaves nothing behind',
     strictEqual(run.batches.decisions, 2_000)
     strictEqual(run.batches.scored, 2_000)
     ok(run.eventsPerSecond > 0 && run.ratioToConsume > 0)
-    // Kafka's controller says that a topic is deleted before the broker that lists them has followed.
+    // Kafka's controller reports that a topic is deleted before the broker that lists topics has caught up.
     await readUntil(
       'nothing is left behind',
       () => leftBehind(servers, before),
@@ -72,7 +72,7 @@ test('the live benchmark sees an alert for every decision that calls for one', {
     deepStrictEqual(result.problems, [])
     strictEqual(result.transactions, 2_500)
     strictEqual(result.decisions, 2_500)
-    // Those of the warm-up of half a second do not count.
+    // Transactions of the half-second warm-up do not count.
     const timed = result.decisionLatency?.samples ?? 0
     ok(timed > 0 && timed < 2_500, `${timed} decisions have a latency`)
     ok(result.alerts > 0)

@@ -1,4 +1,4 @@
-// Goal: the alerts whose faults would hurt other tests, or that need a past with fraud in it, fire and clear as well.
+// Goal: the alerts whose faults would disturb other tests, or that need a past with fraud, fire and clear as well.
 // Method: as in alerts.test.ts, with a Redis for this test alone, and a past in which every fifth transaction is fraud.
 
 import { deepStrictEqual } from 'node:assert/strict'
@@ -47,7 +47,7 @@ test('state and load of an observed system', { timeout: 840_000 }, async (t) => 
   })
 
   await t.test('a Redis that evicts keys', async () => {
-    // These expire long before any state does, so they are what goes first.
+    // These expire long before any state does, so they are evicted first.
     const filling = redis.pipeline()
     for (let index = 0; index < FILLERS; index += 1)
       filling.set(`filler:${index}`, 'x'.repeat(FILLER_BYTES), 'EX', 600)

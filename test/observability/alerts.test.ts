@@ -32,14 +32,14 @@ import { eventually } from '../support/poll.ts'
 import { keysOf, type TestStream } from '../support/streams.ts'
 import { openReceiver } from '../support/webhook-receiver.ts'
 
-/** Compares with the same hour before, which this system has not lived through; the query must still be accepted. */
+/** Compares with the same hour a week before, which this system does not have; the query must still be valid. */
 const NEEDS_A_PAST = / offset 1w\)/
-/** Hardly any payment here is in the sample, and a model of one net has no sample. */
+/** Hardly any payment here is in the sample, and a model of one net has none. */
 const NEEDS_A_SAMPLE = /sluice_cascade_sample_total/
 /** Recorded only once a model has served for a week, which even divided is more than half an hour. */
 const RECORDED_LATER = new Set(['job:sluice_feature_drift_stability:7d'])
 
-/** The first alerts of a start are late, and so are all on a busy machine: then these are right to fire. */
+/** The first alerts after a start are late, and so are all on a busy machine: there these rightly fire. */
 const ABOUT_SPEED = new Set([
   'SluiceLatencyBudgetBurningFast',
   'SluiceLatencyBudgetBurningSlowly',
@@ -49,13 +49,13 @@ const ABOUT_SPEED = new Set([
 
 const LOAD = { perSecond: 150, fraudShare: 0.03, seed: 7 }
 const RATE_INTERVAL_S = 4
-/** Shorter than the silence after which a connection is given up, and long enough for an alert. */
+/** Shorter than the silence after which a connection is closed, and long enough for an alert. */
 const HELD_MS = 4_000
 const RANGE_S = 60
 /** Two faults at a time. */
 const OPTIONS = { timeout: 840_000, concurrency: 2 }
 
-/** Queries without a value in the last half minute. Annotations show changes, and nothing has changed. */
+/** Queries without a value in the last half minute. Annotations show changes, of which there are none. */
 async function emptyQueries(
   prometheus: LocalPrometheus,
   queries: readonly DashboardQuery[],
@@ -125,7 +125,7 @@ test('a system under load: dashboards, rules and faults', OPTIONS, async (t) => 
     const dashboards = queriesOfDashboards()
     ok(dashboards.length > 40, `only ${dashboards.length} queries`)
     let empty: readonly string[] = []
-    // Labels come a while after their transactions, and a new series counts from its second scrape on.
+    // Labels arrive some time after their transactions, and a new series counts from its second scrape.
     await eventually('every query has data', async () => {
       empty = (await emptyQueries(prometheus, dashboards)).filter(
         (each) => !NEEDS_A_PAST.test(each) && !NEEDS_A_SAMPLE.test(each),
@@ -158,7 +158,7 @@ test('a system under load: dashboards, rules and faults', OPTIONS, async (t) => 
     )
   })
 
-  // It recomputes everything, which the faults that follow need not wait for.
+  // It recomputes everything, and later faults need not wait for it.
   await skewMeter.end('SIGTERM')
 
   const breakFollowers = async (): Promise<void> => {
@@ -215,7 +215,7 @@ test('a system under load: dashboards, rules and faults', OPTIONS, async (t) => 
     await t.test('a stopped scorer, and one without its backend in its place', async () => {
       strictEqual(await scorers[1]?.end('SIGTERM'), 0)
       await fires('SluiceScorerDown')
-      // The group has dealt out its partitions anew.
+      // The group has reassigned its partitions.
       await clears('SluicePartitionNotWorking')
       const without = await system.startScorer(1, { SLUICE_BACKEND_EXPECTED: 'tensorflow' })
       await clears('SluiceScorerDown')
@@ -226,7 +226,7 @@ test('a system under load: dashboards, rules and faults', OPTIONS, async (t) => 
     })
   }
 
-  // Side by side: no fault of a service that follows the scorers raises an alert about them, nor the other way round.
+  // Concurrently: no fault of a service downstream of the scorers raises an alert about them, or the reverse.
   await Promise.all([breakFollowers(), breakScorers()])
 
   await t.test('a producer with the transactional id of a scorer', async () => {
@@ -240,7 +240,7 @@ test('a system under load: dashboards, rules and faults', OPTIONS, async (t) => 
           maxInFlightRequests: 1,
         })
         await rival.connect()
-        // A partition that is busy all the while lets no rival in: it comes again until it gets in between.
+        // A partition that is always busy leaves a rival little room: it tries until it gets in between.
         const abort = async (): Promise<void> => (await rival.transaction()).abort()
         await abort().catch(() => undefined)
         await rival.disconnect()
@@ -260,7 +260,7 @@ test('a system under load: dashboards, rules and faults', OPTIONS, async (t) => 
   })
 
   await t.test('a Redis that is connected and does not answer', async () => {
-    // After 5 s of silence a connection is closed, and Redis counts as away. It answers now and then before that limit.
+    // After 5 s of silence a connection is closed, and Redis counts as away. It answers occasionally before that limit.
     let isSeen = false
     const isOver = (): boolean => isSeen
     const holding = (async () => {
@@ -353,7 +353,7 @@ test('a system under load: dashboards, rules and faults', OPTIONS, async (t) => 
   )
 })
 
-/** The transactional id by which a partition was committed last. */
+/** The transactional id that last committed a partition. */
 async function ownerOf(stream: TestStream, partition: number): Promise<string> {
   const topics = [`${stream.prefix}transactions`]
   const [found] = await stream.admin.fetchOffsets({ groupId: stream.groupId, topics })

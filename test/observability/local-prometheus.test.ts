@@ -1,5 +1,5 @@
-// Goal: a local Prometheus can be started, configured, queried and stopped, and reports why it cannot start.
-// Method: Debian's prometheus as it is, scraping a metrics server of the test.
+// Goal: a local Prometheus can be started, configured, queried and stopped, and reports why it cannot start. Method:
+// Debian's unmodified prometheus, scraping a metrics server of the test.
 
 import { deepStrictEqual, match, ok, rejects, strictEqual } from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -16,7 +16,7 @@ import { closeWith } from '../support/cleanup.ts'
 import { eventually } from '../support/poll.ts'
 import { prometheusProgram, temporaryFolder } from '../support/prometheus.ts'
 
-/** Fires while the subscriber says that it does not follow. */
+/** Fires while the subscriber reports that it does not follow. */
 const RULES = `groups:
   - name: test
     rules:
@@ -84,7 +84,7 @@ test('Prometheus scrapes its targets, answers queries, and its alerts fire and c
 
   const fromS = Date.now() / 1_000 - 60
   await eventually('both states are in its data', async () => {
-    // Finer than the scrapes: on a busy machine two of them may be closer together than their interval.
+    // Finer than the scrape interval: on a busy machine two scrapes may be closer together.
     const range = { fromS, toS: Date.now() / 1_000, stepS: 0.02 }
     const [series] = await prometheus.queryRange('sluice_alerts_following', range)
     const points = series?.points ?? []

@@ -1,4 +1,4 @@
-// Goal: the trainer and the scorer compute the same features, bit for bit (P4). Method: one simulated stream is folded
+// Goal: the trainer and the scorer compute the same features, bit for bit (P4). Method: one simulated stream is applied
 // in memory as the trainer does, and in partitions through encoded state, in random batches with crashes, as far ahead
 // of each other as an aligned replay allows. Live rows are recomputed from the logs and the recorded frontiers.
 
@@ -72,7 +72,7 @@ test('trainer and scorer compute bit-for-bit the same features', async () => {
 
   assert.equal(offline.length, TRANSACTION_COUNT)
   for (const { id, row: expected } of offline) assert.deepEqual(online.get(id), expected, id)
-  // The stream must have something to say, or equality means little.
+  // Every feature must vary in the stream, or equality means little.
   const silent = FEATURE_NAMES.filter((_, column) =>
     offline.every((each) => !((each.row[column] ?? 0) > 0)),
   )

@@ -1,5 +1,5 @@
-// Goal: the reference pages say what the code does. Method: errors, variables and dependencies are compared
-// both ways; defaults, ranges and words of the configuration page are tried on the configuration itself.
+// Goal: the reference pages match the code. Method: errors, variables and dependencies are compared both ways;
+// defaults, ranges and words of the configuration page are tried on the configuration itself.
 
 import { deepStrictEqual, match, ok, strictEqual, throws } from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
@@ -41,7 +41,7 @@ const LOADERS: readonly ((env: Environment) => unknown)[] = [
   readGivenAddresses,
 ]
 
-/** A configuration that cannot do without a token, with one where the environment has none. */
+/** A loader that needs a token, with one supplied when the environment has none. */
 function withToken(
   token: string,
   loader: (env: Environment) => unknown,
@@ -84,7 +84,7 @@ interface Variable {
   readonly range: readonly [min: number, max: number] | null
 }
 
-/** Words that mean something only beside other variables, or that are no word but a yes or no. */
+/** Words that have a meaning only together with other variables, or that are yes or no. */
 const COMPANIONS: Readonly<Record<string, Environment>> = {
   SLUICE_KAFKA_TLS: { SLUICE_KAFKA_BROKERS: 'a:1', SLUICE_DEAD_LETTER_HMAC_KEY: 'own' },
   SLUICE_KAFKA_SASL_MECHANISM: {
@@ -109,7 +109,7 @@ function documentedVariables(): readonly Variable[] {
   })
 }
 
-/** Loads everything that reads this variable; what was loaded, or the error. */
+/** Loads everything that reads this variable; returns the result, or the error. */
 function load(env: Environment): unknown {
   return LOADERS.map((loader) => loader(env))
 }
@@ -187,7 +187,7 @@ test('a documented default is what a configuration uses when the variable is not
   for (const variable of given) {
     if (variable.default === null) continue
     const { name } = variable
-    // Servers without an address are started, so only there an absent address means something else.
+    // Servers without an address are started, so an absent address has another meaning only there.
     const loaders = /BROKERS|REDIS_URL/.test(name)
       ? LOADERS.filter((loader) => loader !== readGivenAddresses)
       : LOADERS

@@ -10,7 +10,7 @@ import { composeService, kafkaContainer, redisContainer } from '../support/conta
 const ROOT = join(import.meta.dirname, '../..')
 const PORT = 30_123
 
-/** Without these, one node hangs, is slow, or makes topics by mistake. */
+/** Without these, a single node hangs, is slow, or creates topics by mistake. */
 const NEEDED: Readonly<Record<string, string>> = {
   'default.replication.factor': '1',
   'min.insync.replicas': '1',
@@ -21,7 +21,7 @@ const NEEDED: Readonly<Record<string, string>> = {
   'group.min.session.timeout.ms': '1000',
   'auto.create.topics.enable': 'false',
 }
-/** Where each listens and keeps its data is its own matter. */
+/** Listeners and data folders differ by nature. */
 const OF_ITS_OWN =
   /^(process\.roles|node\.id|controller\.|listeners|advertised\.|inter\.broker\.|listener\.|log\.dirs|sasl\.|ssl\.)/
 
@@ -36,7 +36,7 @@ function localSettings(): Settings {
   )
 }
 
-/** As the image does: KAFKA_MIN_INSYNC_REPLICAS is min.insync.replicas. Variables of the start script are none. */
+/** As the image does: KAFKA_MIN_INSYNC_REPLICAS is min.insync.replicas. Variables of the start script are left out. */
 function settingsOf(environment: Settings): Settings {
   return Object.fromEntries(
     Object.entries(environment)

@@ -1,5 +1,5 @@
-// Goal: the message of a log line is constant, so that lines can be searched and counted, and what varies is in fields,
-// where the redactor sees it. Method: every call in services/ is found in the syntax tree and looked at.
+// Goal: the message of a log line is constant, so that lines can be searched and counted, and variable parts are in
+// fields, where the redactor sees them. Method: every call in services/ is found in the syntax tree and checked.
 
 import { deepStrictEqual, ok } from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -10,7 +10,7 @@ import ts from 'typescript'
 const SEVERITIES = ['debug', 'info', 'warn', 'error', 'fatal', 'trace']
 const services = join(import.meta.dirname, '../../services')
 
-/** Whether the call is one of a logger: `log.warn(…)`, `this.#log.warn(…)`, `options.log.warn(…)`. */
+/** True for a call of a logger: `log.warn(…)`, `this.#log.warn(…)`, `options.log.warn(…)`. */
 function isLogCall(node: ts.Node): node is ts.CallExpression {
   if (!ts.isCallExpression(node) || !ts.isPropertyAccessExpression(node.expression)) return false
   const { name, expression } = node.expression
@@ -18,7 +18,7 @@ function isLogCall(node: ts.Node): node is ts.CallExpression {
   return SEVERITIES.includes(name.text) && /^#?(log|logger)$/i.test(owner.getText())
 }
 
-/** What is wrong with the log calls of a file, and how many there are. */
+/** The number of log calls in a file, and their faults. */
 function lookAt(path: string, text: string): { readonly calls: number; readonly faults: string[] } {
   const file = ts.createSourceFile(path, text, ts.ScriptTarget.ES2023, true)
   const faults: string[] = []

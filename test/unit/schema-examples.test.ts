@@ -1,5 +1,5 @@
-// The golden bytes of schemas/examples: they decode to the JSON stored alongside, for as long as their version lives.
-// Another Avro library decoded and encoded the valid ones alike when they were made.
+// The golden bytes of schemas/examples: they decode to the JSON stored alongside, for as long as their version exists.
+// Another Avro library decoded and encoded the valid ones with the same results when they were made.
 
 import assert from 'node:assert/strict'
 import { readFile, readdir } from 'node:fs/promises'
@@ -10,7 +10,7 @@ import { subjectCases } from './core/wire/wire-fixture.ts'
 
 const EXAMPLES = join(import.meta.dirname, '../../schemas/examples')
 
-/** Bytes stand in the JSON files as { "hex": "..." }. */
+/** The JSON files write bytes as { "hex": "..." }. */
 function toJson(value: unknown): unknown {
   if (value instanceof Uint8Array) return { hex: Buffer.from(value).toString('hex') }
   if (Array.isArray(value)) return value.map(toJson)

@@ -63,7 +63,7 @@ async function copyOfSchemas(): Promise<{
 
 const CHANNEL: Field = { name: 'channel', type: ['null', 'string'], default: null }
 
-/** Puts an invented second version of the alert, with one field more, into a copy of schemas/. */
+/** Adds an invented second version of the alert, with one more field, to a copy of schemas/. */
 async function addVersion(folder: string, field: Field): Promise<Release> {
   const alert = recordOf('alert')
   const schema = { ...alert, fields: [...alert.fields, field] }
@@ -165,7 +165,8 @@ describe('the registry of released schemas', () => {
     const ofSecond = newer.encode({ ...fullAlert, channel: 'online' } as Alert)
     assert.deepEqual(newer.decode(ofFirst), { ok: true, value: { ...fullAlert, channel: null } })
 
-    // A process of the build before meets the second version, fetches its schema, and goes on writing the first.
+    // A process of the previous build receives the second version, fetches its schema, and continues to write the
+    // first.
     const older = createCodecs(content)
     const refused = { ok: false, reason: 'unknown_schema', field: null }
     assert.deepEqual(older.alert.decode(ofSecond), refused)

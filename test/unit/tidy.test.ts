@@ -1,6 +1,6 @@
-// Goal: the rules of this repository that no linter knows. Method: each rule reads the files as text. With
-// every rule stands a file that breaks it, which must be found: so no rule passes by looking at nothing. An
-// exception carries its reason, and must still be needed.
+// Goal: the rules of this repository that no linter knows. Method: each rule reads the files as text. Each rule comes
+// with a file that breaks it and must be found, so that no rule passes by checking nothing. An exception has a reason,
+// and must still be needed.
 
 import { deepStrictEqual, notDeepStrictEqual, ok } from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -12,7 +12,7 @@ const OPENING_LINES_MIN = 30
 const LUA_HEADER_LINES_MAX = 12
 
 interface SourceFile {
-  /** From the repository root, with forward slashes. */
+  /** Relative to the repository root, with forward slashes. */
   readonly path: string
   readonly text: string
 }
@@ -21,11 +21,11 @@ interface Rule {
   /** A sentence; it is the name of the test. */
   readonly rule: string
   readonly files: RegExp
-  /** What is wrong with a file; nothing when it is as it should be. */
+  /** The faults of a file; empty when there are none. */
   readonly check: (file: SourceFile) => readonly string[]
   /** Each text breaks the rule, in a file of this path. */
   readonly broken: { readonly path: string; readonly texts: readonly string[] }
-  /** Paths that may break it, with the reason. */
+  /** Paths that may break the rule, with the reason. */
   readonly exceptions?: Readonly<Record<string, string>>
 }
 
@@ -48,20 +48,20 @@ function listFiles(): readonly SourceFile[] {
   return paths.map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }))
 }
 
-/** Without comments, so that a comment may speak of what the code must not do. */
+/** Removes comments, since a comment may mention what the code must not do. */
 function codeOf({ text }: SourceFile): string {
   return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '$1')
 }
 
 /**
- * Words that the field has better ones for: lane (partition), wish (deployment), live block (active block), board
+ * Words for which the field has better ones: lane (partition), wish (deployment), live block (active block), board
  * (dashboard), rehearsal (backtest), truth book (ground truth), cut (frontier), standing (status), answering reader
  * (transactional consumer), once led (waitForLeader), bring near (prefetch), kept smallest (KmvSketch).
  */
 const REPLACED_WORDS =
   /(^|[-_./])(lanes?|wish(es)?|boards?|rehears(e|al|ed)|truth-?book|standings?|live[-_]blocks?|decision[-_]blocks?|answering|once-led|ask-again|port-speech|bring-near|kept-smallest|touched|operator-words?|marks-shown)(?=$|[-_./])/i
 
-/** The name of a file, and those of what it exports. */
+/** The name of a file, and the names of its exports. */
 function namesOf(file: SourceFile): readonly string[] {
   const exported =
     /^export (?:async )?(?:abstract )?(?:function\*?|class|const|interface|type) (\w+)/gm
@@ -69,17 +69,17 @@ function namesOf(file: SourceFile): readonly string[] {
   return [base, ...[...codeOf(file).matchAll(exported)].map(([, name = '']) => name)]
 }
 
-/** Every place in the code where the pattern stands. */
+/** Every match of the pattern in the code. */
 function uses(pattern: RegExp): (file: SourceFile) => readonly string[] {
   return (file) => [...codeOf(file).matchAll(new RegExp(pattern, 'g'))].map(([found]) => found)
 }
 
-/** Every place in the file, comments included. */
+/** Every match in the file, comments included. */
 function holds(pattern: RegExp): (file: SourceFile) => readonly string[] {
   return ({ text }) => [...text.matchAll(new RegExp(pattern, 'g'))].map(([found]) => found)
 }
 
-/** Imports, static and dynamic, types as well: a type ties a file to a package, too. */
+/** Imports, static and dynamic, including types: a type also ties a file to a package. */
 function imports(packages: string): RegExp {
   return new RegExp(`(?:from|import)\\s*\\(?\\s*['"](?:${packages})['"]`)
 }
@@ -90,7 +90,7 @@ function codeLines(file: SourceFile): number {
     .filter((line) => line.trim() !== '').length
 }
 
-/** Every metric that a file makes. */
+/** Every metric that a file creates. */
 function metricsMade(
   file: SourceFile,
 ): readonly { readonly kind: string; readonly name: string }[] {
@@ -239,7 +239,7 @@ const RULES: readonly Rule[] = [
     broken: { path: 'services/scorer/a.ts', texts: ["await import('@tensorflow/tfjs')"] },
   },
   {
-    // A unit test is named after the file it tests, which says what it is for.
+    // A unit test is named after the file that it tests, which states the purpose.
     rule: `a file of more than ${OPENING_LINES_MIN} lines opens with what it is for`,
     files: /^(services|tools|infra|test\/(?!unit\/)).*\.(ts|mjs)$/,
     check: ({ text }) =>

@@ -1,4 +1,4 @@
-// Goal: what a subscriber sees is in its metrics, with labels from closed lists.
+// Goal: the metrics show what a subscriber receives, with labels from closed lists.
 
 import { match, throws } from 'node:assert/strict'
 import { test } from 'node:test'

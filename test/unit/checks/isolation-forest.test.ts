@@ -1,5 +1,5 @@
-// Goal: the forest of the isolation study is the one of the paper. Method: a slow one beside it, of nested cuts and lists of
-// points, that takes the same chances in the same order; and tables whose outlier is known.
+// Goal: the forest of the isolation study is that of the paper. Method: compare with a slow one, of nested splits and
+// lists of points, that draws the same random numbers in the same order; and tables whose outlier is known.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -49,7 +49,7 @@ function slowTree(points: readonly Point[], depthLeft: number, next: () => numbe
   return { column, cut, left, right }
 }
 
-/** Walks down with the points that are still on the way: one for each cut, and c of those left at the end. */
+/** Walks down with the points on the same path: one step per split, plus c of the points left at the end. */
 function slowPath(node: Node, points: readonly Point[], walker: Point): number {
   if (node === null) return slowAverage(points.length)
   const { column, cut } = node
@@ -59,7 +59,7 @@ function slowPath(node: Node, points: readonly Point[], walker: Point): number {
   return 1 + slowPath(side ? node.left : node.right, along, walker)
 }
 
-/** A first cut at random leaves 1 to n - 1 rows on its left, each as likely; the same again on both sides. */
+/** A random first split leaves 1 to n - 1 rows on its left, each equally likely; the same again on both sides. */
 function slowAverage(rows: number, known = new Map<number, number>()): number {
   if (rows < 2) return 0
   const kept = known.get(rows)

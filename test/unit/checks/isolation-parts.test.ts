@@ -1,4 +1,4 @@
-// Goal: the isolation study counts what it says. Method: few rows, whose alerts and weights are known.
+// Goal: the isolation study counts correctly. Method: few rows with known alerts and weights.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,4 +1,4 @@
-// Goal: an alert is one readable line, and nothing in it can steer the terminal.
+// Goal: an alert is one readable line, and no part of it can control the terminal.
 
 import { match, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'

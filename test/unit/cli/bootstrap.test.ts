@@ -1,8 +1,7 @@
-// Goal: whatever Node starts the first command, and whatever state the npm dependencies are in, it runs on a Node that
-// is new enough, with complete dependencies, and fetches each once.
-// Method: a tiny project with one dependency in a folder of its own, so that npm ci is real but needs no network. An old
-// Node is this one that gives another version as its own. The runtime comes from a registry of this test: a package
-// whose program says that it was started, and is this Node.
+// Goal: whatever Node starts the first command, and whatever state the npm dependencies are in, it runs on a recent
+// enough Node with complete dependencies, and fetches each once. Method: a tiny project with one dependency in its own
+// folder, so that npm ci is real but needs no network. An old Node is this one reporting another version. The runtime
+// comes from a registry of this test: a package whose program reports that it was started, and is this Node.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
@@ -55,7 +54,7 @@ function makeProject(t: TestContext): string {
   }
   writePackage(root, '1.0.0')
   write('near/package.json', JSON.stringify({ name: 'near', version: '1.0.0' }))
-  // Ends with the code that it is given.
+  // Exits with the given code.
   write(
     'services/cli/main.ts',
     "const code: number = Number(process.argv[2]); console.log('ran', code); process.exitCode = code",
@@ -141,9 +140,9 @@ test('an install that fails ends in code 3 with the remedy, and the command does
 /** A project whose runtime is a package of a registry that runs while the test does. */
 async function makeOldMachine(t: TestContext): Promise<{
   readonly root: string
-  /** Runs the bootstrap on a Node that says that it has this version. */
+  /** Runs the bootstrap on a Node that reports this version. */
   readonly runOn: (version: string, args: readonly string[]) => Promise<Ended>
-  /** Pins a checksum that is not the package's. */
+  /** Pins a wrong checksum of the package. */
   readonly spoilChecksum: () => void
   readonly tarballsSent: () => number
 }> {

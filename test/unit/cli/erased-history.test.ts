@@ -1,4 +1,4 @@
-// Goal: who reads history from a lake is told what was erased from it.
+// Goal: commands that read history from a lake report what was erased from it.
 
 import { deepStrictEqual, match, ok } from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,4 +1,4 @@
-// Goal: commands that record what a person types refuse a card number in it, and do not repeat it.
+// Goal: commands that record free text refuse a card number in it, and do not repeat it.
 
 import { ok, strictEqual } from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -24,7 +24,7 @@ for (const [named, args] of [
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
       startOf('services/cli/main.ts', args),
-      // A port that nothing listens on: refused before any connection is tried.
+      // A port without a listener: the text is refused before any connection is tried.
       { cwd: ROOT, encoding: 'utf8', env: { ...process.env, SLUICE_KAFKA_BROKERS: '127.0.0.1:1' } },
     )
     strictEqual(status, 2, stderr)

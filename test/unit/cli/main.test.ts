@@ -1,5 +1,5 @@
-// Goal: the command line tells people what is wrong and what to do, with the right exit code.
-// Method: run it as people do, in a process of its own.
+// Goal: the command line reports what is wrong and what to do, with the right exit code. Method: the command as users
+// run it, in its own process.
 
 import { deepStrictEqual, match, strictEqual } from 'node:assert/strict'
 import { spawn } from 'node:child_process'

@@ -1,5 +1,5 @@
-// Goal: what is blocked is what the newest revisions say, as long as their leases run. Method: by hand, and against a
-// plain model that keeps every alert and asks anew each time.
+// Goal: the blocks are those of the newest revisions while their leases run. Method: by hand, and against a plain model
+// that keeps every alert and evaluates all of them each time.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -46,7 +46,7 @@ test('a block whose lease is over comes too late', () => {
   const late = { status: 'too_late', reason: 'lease_over' }
   assert.deepEqual(blocks.apply(alertOf('a', 0, 'block', 100), 100), late)
   assert.equal(blocks.size, 0)
-  // So does a release of what has ended by itself.
+  // The same holds for a release of a block that has ended by itself.
   blocks.apply(alertOf('b', 0, 'block', 200), 100)
   assert.deepEqual(blocks.apply(alertOf('b', 1, 'release', null), 200), late)
 })
@@ -89,7 +89,7 @@ test('what this enforcer never blocks, has no room for, or that has no lease is 
   small.apply(alertOf('a', 0, 'block', 100), 0)
   assert.equal(small.apply(alertOf('b', 0, 'block', 100), 50)?.reason, 'no_room')
   assert.equal(small.blockOf('c', 50)?.alertId, 'a')
-  // What is over makes room.
+  // Ended blocks make room.
   assert.deepEqual(small.apply(alertOf('b', 0, 'block', 200), 100), APPLIED)
 })
 

@@ -1,5 +1,5 @@
-// Goal: no card number comes through, and what operators must read does. Method: numbers made by the definition of
-// the check digit, grouped and surrounded at random; an oracle that reads what comes out digit by digit.
+// Goal: no card number passes, and everything that operators must read does. Method: numbers built by the definition of
+// the check digit, grouped and surrounded at random; an oracle that reads the output digit by digit.
 
 import { notStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,5 +1,5 @@
-// Goal: every open alert is in exactly one case, and which one depends on the set alone. Method: by hand, and against
-// a plain definition: two alerts are together when a chain of neighbours leads from one to the other.
+// Goal: every open alert is in exactly one case, and the grouping depends on the set of alerts alone. Method: by hand,
+// and against a plain definition: two alerts are together when a chain of neighbours connects them.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -54,7 +54,7 @@ test('enough cards at one terminal within the window are one case, with what tho
   const [first] = groupCases(alerts, OPTIONS).filter(({ cards }) => cards.length > 1)
   assert.deepEqual(first?.compromisedTerminals, ['T'])
   assert.deepEqual(idsOf(alerts), ['abcd', 'e'])
-  // One card fewer, or a window too short by a millisecond, and nobody takes the terminal for compromised.
+  // With one card fewer, or a window one millisecond shorter, the terminal does not count as compromised.
   assert.deepEqual(idsOf(alerts.slice(1, 4)), ['b', 'cd'])
   assert.deepEqual(idsOf(alerts.slice(0, 3), { ...OPTIONS, terminalMs: 19 }), ['a', 'b', 'c'])
 })
@@ -96,7 +96,7 @@ test('what nobody scored counts in full, and what has no rate is urgent', () => 
     expectedLossMinor: null,
     priority: 1,
   })
-  // What the alert says of itself is taken as it is.
+  // Values of the alert itself are used unchanged.
   const said = { ...foreign, expectedLossMinor: 700, priority: 2 }
   assert.deepEqual(prioritised(said, DEFAULT_RATES), {
     alert: said,
@@ -120,7 +120,7 @@ const alerts = fc
     ),
   )
 
-/** Pairs that belong together by themselves: neighbours of one card, and all within a window that has enough cards. */
+/** Pairs that directly belong together: neighbours of one card, and all within a window that has enough cards. */
 function plainCases(list: readonly QueuedAlert[]): readonly string[] {
   const { cardMs, terminalMs, terminalCardsMin } = OPTIONS
   const groups = list.map((each) => new Set([each]))

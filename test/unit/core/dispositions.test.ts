@@ -25,7 +25,7 @@ test('the same finding by the same source is no news; another finding or source 
   assert.equal(known.noveltyOf({ ...said, author: 'bo', reason: 'so it is', atMs: 0 }), 'repeated')
   assert.equal(known.noveltyOf({ ...said, finding: 'genuine' }), 'new')
   assert.equal(known.noveltyOf({ ...said, source: 'customer' }), 'new')
-  // Corrected, and then corrected back: each is news when it is said.
+  // Corrected, and corrected back: each one is new at its time.
   known.take({ ...said, finding: 'genuine' })
   assert.equal(known.noveltyOf(said), 'new')
 })

@@ -1,5 +1,5 @@
 // Goal: each receipt counts once and each block is judged once, in whatever order alerts and receipts are read and
-// wherever the watch stops. Method: by hand, and by a property over orders and restarts.
+// wherever the service stops. Method: by hand, and by a property over orders and restarts.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -68,7 +68,7 @@ function placed(
   }
 }
 
-/** Events in short: their kind with what tells them apart. */
+/** Events in short: their kind, and the field that distinguishes them. */
 function short(events: readonly JoinEvent[]): readonly string[] {
   return events.map((event) => {
     switch (event.kind) {
@@ -172,7 +172,7 @@ type Step =
   | { readonly kind: 'receipt'; readonly placed: PlacedReceipt }
   | { readonly kind: 'tick'; readonly nowMs: number }
 
-/** One block in time, one answered after it was judged, one never, and a receipt of no alert. */
+/** One block in time, one answered after it was judged, one never, and a receipt without an alert. */
 const STORY: readonly Step[] = [
   { kind: 'alert', alert: block('a', 1_000) },
   { kind: 'receipt', placed: placed('a', 1_020) },
@@ -210,7 +210,7 @@ function play(
       case 'receipt':
         return join.takeReceipt({ ...step.placed, isAnswered }, step.placed.receipt.atMs)
       case 'tick':
-        // What is read again is not judged again until all of it is there.
+        // Records that are read again are not judged until all of them are read.
         return isAnswered ? [] : join.tick(step.nowMs)
     }
   })
@@ -228,7 +228,7 @@ test('wherever the watch stops and starts again, everything is told once', () =>
       for (const stop of [...places.toSorted((a, b) => a - b), STORY.length]) {
         events.push(...play(join, STORY.slice(done, stop), false))
         done = stop
-        // Started again: what was answered is read again, and up to when it was judged is known.
+        // Restarted: answered records are read again, and the time up to which blocks were judged is known.
         const next = open({}, join.judgedToMs)
         assert.deepEqual(play(next, STORY.slice(0, done), true), [])
         join = next

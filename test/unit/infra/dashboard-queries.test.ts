@@ -1,5 +1,5 @@
-// Goal: every query of the dashboards asks for something that a process of ours exports, in a way that holds at every
-// zoom. Method: rules over the committed JSON with Prometheus' own grammar, each tried on a broken example as well.
+// Goal: every query of the dashboards reads metrics that our processes export, and is valid at every zoom. Method:
+// rules over the committed JSON with Prometheus' own grammar, each also tried on a broken example.
 
 import { deepStrictEqual, notDeepStrictEqual, ok } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -21,7 +21,7 @@ import { createProducerTelemetry } from '../../../services/platform/metrics/prod
 import { createSkewTelemetry } from '../../../services/platform/metrics/skew-telemetry.ts'
 import { createScorerTelemetry } from '../../../services/platform/metrics/scorer-telemetry.ts'
 
-/** Panels whose queries look back over a window of their own, with the reason. */
+/** Panels whose queries use their own window, with the reason. */
 const OWN_WINDOWS: Readonly<Record<string, string>> = {
   'Burn rate of the alert objective': 'burn rates are defined over 5 m, 1 h and 6 h',
   'Precision as labels mature': 'labels are too few for the rate interval; a day of them',

@@ -1,5 +1,6 @@
-// Goal: the dashboards work in a Grafana that is not at hand: every panel explains itself, nothing overlaps, links lead
-// somewhere. Method: rules over the committed JSON, those that could miss something tried on a broken example.
+// Goal: the dashboards work in a Grafana that is not available here: every panel explains itself, nothing overlaps,
+// links lead somewhere. Method: rules over the committed JSON; those that could miss something are tried on a broken
+// example.
 
 import { deepStrictEqual, match, notDeepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { readFileSync, readdirSync } from 'node:fs'

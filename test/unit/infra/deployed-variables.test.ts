@@ -1,4 +1,4 @@
-// Goal: what Compose, Kubernetes and the image set is what the services read, and the other way round. Method: the page
+// Goal: the services read exactly the variables that Compose, Kubernetes and the image set. Method: the page
 // docs/configuration.md, which another test compares with the code.
 
 import { deepStrictEqual, ok } from 'node:assert/strict'
@@ -9,7 +9,7 @@ import { documentedVariables } from '../../support/documented-variables.ts'
 import { environmentOf, readDockerfile, ROOT, stageOf } from '../../support/dockerfile.ts'
 import { renderKustomization, type Manifest } from '../../support/manifests.ts'
 
-/** Which rows of the page a service of Compose or Kubernetes may use: those of the command that it runs. */
+/** Rows of the page that a service of Compose or Kubernetes may use: those of the command that it runs. */
 const READS: Readonly<Record<string, readonly string[]>> = {
   scorer: ['scorer'],
   'scorer-gpu': ['scorer'],
@@ -26,7 +26,7 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   schemas: ['schemas', 'producer'],
 }
 
-/** Variables that a scorer of docker-compose.yml is not given, with the reason. */
+/** Variables that docker-compose.yml leaves at their default for a scorer, with the reason. */
 const LEFT_AT_DEFAULT: readonly [names: RegExp, reason: string][] = [
   [
     /^SLUICE_(KAFKA|REDIS)_PORT$|^SLUICE_STACK_PROVIDER$/,
@@ -62,7 +62,7 @@ const LEFT_AT_DEFAULT: readonly [names: RegExp, reason: string][] = [
 const documented = documentedVariables()
 const compose = readCompose()
 
-/** True when the page says that a service reads a variable. */
+/** True when the page lists the service as a reader of the variable. */
 function isReadBy(service: string, variable: string): boolean {
   const row = documented.find(({ name }) => name === variable)
   if (row === undefined) return false

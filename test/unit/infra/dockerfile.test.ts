@@ -1,5 +1,5 @@
-// Goal: the Dockerfile builds small images that run without rights. Method: a linter, then one test a rule; each rule
-// is shown a line that breaks it. test/integration/image.test.ts carries the steps out.
+// Goal: the Dockerfile builds small images that run without rights. Method: a linter, then one test per rule; each rule
+// is also tried on a line that breaks it. test/integration/image.test.ts carries out the steps.
 
 import { deepStrictEqual, notDeepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -27,7 +27,7 @@ const context = buildContext()
 
 interface Rule {
   readonly rule: string
-  /** What breaks the rule in an instruction of a stage. */
+  /** The parts of an instruction that break the rule. */
   readonly check: (instruction: Instruction, stage: Stage) => readonly string[]
   readonly broken: Instruction
 }

@@ -1,5 +1,6 @@
-// Goal: what is deployed beside the scorers fits them, and is let no further than its work needs. Method: its manifests are
-// rendered together with an overlay, checked against their published schemas, and compared with each other.
+// Goal: the services deployed alongside the scorers match them, and have no more access than their work needs. Method:
+// their manifests are rendered together with an overlay, checked against their published schemas, and compared with
+// each other.
 
 import { deepStrictEqual, notStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -27,9 +28,9 @@ const OWNERS = [
   'sluice-forward',
   'sluice-lake',
 ]
-/** Of these a second process would shut out the first, or be refused. */
+/** Services of which a second process would fence the first, or be refused. */
 const ONE_AT_A_TIME = ['sluice-enforcer', 'sluice-receipts', 'sluice-lake']
-/** Who is asked over HTTP, by the variable of its port. */
+/** Services with an HTTP interface, by the variable of its port. */
 const ASKED = {
   'sluice-enforcer': 'SLUICE_ENFORCER_PORT',
   'sluice-cases': 'SLUICE_CASES_PORT',
@@ -119,7 +120,7 @@ test('what must be one process is one pod, and the old one goes before the new o
     strictEqual(at(deployment, 'spec', 'strategy', 'type'), isOne ? 'Recreate' : 'RollingUpdate')
     if (isOne) strictEqual(at(deployment, 'spec', 'replicas'), 1)
   }
-  // A budget for a single pod would only hold up the drain of its node.
+  // A budget for a single pod would only delay the drain of its node.
   const budgets = optional.filter(({ kind }) => kind === 'PodDisruptionBudget')
   const many = OWNERS.filter(
     (owner) => at<number>(one(optional, 'Deployment', owner), 'spec', 'replicas') > 1,
@@ -167,7 +168,7 @@ test('only the forwarder reaches beyond Kafka, by https, and not the services of
   const [rule] = at<readonly JsonObject[]>(reaching[0], 'spec', 'egress')
   deepStrictEqual(at(rule, 'ports'), [{ protocol: 'TCP', port: 443 }])
   deepStrictEqual(at(rule, 'to', 0, 'ipBlock', 'except'), ['169.254.0.0/16'])
-  // Names and Kafka are let through for all by the base.
+  // The base allows DNS and Kafka for all.
   for (const policy of ['sluice-names', 'sluice-kafka'])
     for (const owner of OWNERS)
       ok(found(at(one(all, 'NetworkPolicy', policy), 'spec', 'podSelector')).includes(owner))

@@ -1,5 +1,6 @@
-// Goal: what runs in Kubernetes may do what it has to, and is what runs in Compose. Method: the rights of the Strimzi examples
-// are compared with infra/security/kafka-acls.json, which is tested against a real broker, and pods with Compose's services.
+// Goal: pods in Kubernetes have the rights that they need, and run the same services as Compose. Method: the rights of
+// the Strimzi examples are compared with infra/security/kafka-acls.json, which is tested against a real broker, and
+// pods with Compose's services.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -27,7 +28,7 @@ interface StrimziRight {
   readonly operations: readonly string[]
 }
 
-/** Users of the manifests by the role whose work they do. */
+/** Users of the manifests by role. */
 const USERS = {
   scorer: 'sluice-scorer',
   subscriber: 'sluice-alerts',
@@ -66,7 +67,7 @@ const plain = (text: string): string => text.toLowerCase().replaceAll('_', '')
 function covers({ resource, operations }: StrimziRight, right: Right): boolean {
   const { type, name = '', patternType = 'literal' } = resource
   const isNamed = patternType === 'prefix' ? right.name.startsWith(name) : right.name === name
-  // What is granted for one name does not cover all names that begin with it.
+  // A right to one name does not cover all names that begin with it.
   const isWide = patternType === 'prefix' || right.pattern === 'LITERAL'
   return (
     plain(type) === plain(right.resource) &&
@@ -83,7 +84,7 @@ function missingOf(role: string, user: Manifest): readonly string[] {
     .map(({ resource, name, operations }) => `${operations.join(', ')} ${resource} ${name}`)
 }
 
-/** Rights of a user that its role does not have. To look at what may be read or written is part of that. */
+/** Rights of a user that its role does not have. The right to describe is implied by the right to read or write. */
 function needlessOf(role: string, user: Manifest): readonly string[] {
   const granted = at<readonly StrimziRight[]>(user, 'spec', 'authorization', 'acls')
   return granted.flatMap(({ resource, operations }) => {
@@ -105,7 +106,7 @@ for (const [role, name] of Object.entries(USERS)) {
     ok(rightsOf(role).length > 0)
     const user = one(users, 'KafkaUser', name)
     deepStrictEqual(missingOf(role, user), [])
-    // The comparison can fail: without its groups the same user lacks something.
+    // Control: without its groups the same user lacks rights.
     const acls = at<readonly StrimziRight[]>(user, 'spec', 'authorization', 'acls')
     const lesser = acls.filter(({ resource }) => resource.type !== 'group')
     const changed = { ...user, spec: { authorization: { acls: lesser } } } as unknown as Manifest

@@ -1,5 +1,5 @@
-// Goal: the manifests are right as far as that can be known without a cluster. Method: both overlays are rendered, each
-// manifest is checked against its published schema, and then what must agree between them is compared.
+// Goal: the manifests are correct as far as that can be tested without a cluster. Method: both overlays are rendered,
+// each manifest is checked against its published schema, and then related values are compared.
 
 import { deepStrictEqual, notDeepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -30,7 +30,7 @@ import {
 const FOLDER = join(ROOT, 'infra/kubernetes')
 const OVERLAYS = ['cpu', 'gpu'] as const
 
-/** What has metrics: all that goes on running. */
+/** Workloads with metrics: all that run continuously. */
 const MEASURED = ['sluice-scorer', 'sluice-alerts', 'sluice-skew']
 
 const rendered = Object.fromEntries(
@@ -117,7 +117,7 @@ for (const overlay of OVERLAYS) {
 
   test(`${overlay}: a pod gets longer to stop than the scorer takes at most`, () => {
     const scorer = pods.find(({ owner }) => owner === 'sluice-scorer')?.spec
-    // No hook comes before SIGTERM, so all of the time is the scorer's.
+    // No hook runs before SIGTERM, so all of the time is the scorer's.
     strictEqual(scorer?.containers[0]?.lifecycle, undefined)
     ok((scorer?.terminationGracePeriodSeconds ?? 0) * 1_000 >= 2 * STOP_MS_MAX)
   })

@@ -1,6 +1,6 @@
-// Goal: the rules parse, alert when they should and at no other time, and lead to a page that helps. Method: promtool
-// checks and runs its tests; then each threshold and each waiting time of an alert is changed a little, and the tests
-// must notice: a limit that no test holds would be found here.
+// Goal: the rules parse, alert when they should and at no other time, and link to a helpful page. Method: promtool
+// checks and runs its tests; then each threshold and each pending time of an alert is changed a little, and the tests
+// must fail: a limit without a test would be found here.
 
 import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
@@ -23,7 +23,7 @@ import { promtoolProgram, temporaryFolder } from '../../support/prometheus.ts'
 
 const LIMIT_MS = 120_000
 const ROOT = join(import.meta.dirname, '../../..')
-/** Changes that change nothing, with the reason why no test could notice. */
+/** Mutations without effect, with the reason for which no test could notice. */
 const EQUAL_MUTANTS: Readonly<Record<string, string>> = {
   'SluiceNotScored: > 0) to >= 0)': 'zero divided by zero is no number, and above nothing',
 }
@@ -47,7 +47,7 @@ interface RuleTests {
   }[]
 }
 
-/** For an alert, what one group of a test file expects over time: fires or not. */
+/** The expectations of one group of a test file for an alert over time: fires or not. */
 function expectations(text: string, name: string): readonly (readonly boolean[])[] {
   return (parse(text) as RuleTests).tests
     .map(({ promql_expr_test: looks = [] }) =>
@@ -58,7 +58,7 @@ function expectations(text: string, name: string): readonly (readonly boolean[])
     .filter((looks) => looks.length > 0)
 }
 
-/** The test files that look at an alert. */
+/** The test files that test an alert. */
 function testFilesOf(name: string): readonly string[] {
   return RULE_TEST_FILES.filter((file) => readFileSync(file, 'utf8').includes(`"${name}"`))
 }
@@ -68,7 +68,7 @@ interface Mutant {
   readonly rule: AlertRule
 }
 
-/** The alert with one of its limits moved by a tenth, or its waiting time halved or doubled. */
+/** The alert with one of its limits changed by a tenth, or its pending time halved or doubled. */
 function mutantsOf(rule: AlertRule): readonly Mutant[] {
   const mutants: Mutant[] = []
   for (const found of rule.expr.matchAll(/([<>]) (\d[\d.]*)(\)*)/g)) {
@@ -139,13 +139,13 @@ test('no limit and no waiting time can be changed without a test that fails', as
   const mutants = committedAlerts().flatMap(mutantsOf)
   ok(mutants.length > 50, `only ${mutants.length} changes to try`)
   const kill = async ({ what, rule }: Mutant, index: number): Promise<void> => {
-    // One group keeps the order: recorded values are there before the alert looks at them.
+    // One group keeps the order: recorded values exist before the alert reads them.
     const name = `mutant-${index}.yml`
     const needed = recording.filter(({ record = '' }) => rule.expr.includes(record))
     const groups = [{ name: 'mutant', rules: [...needed, rule] }]
     writeFileSync(join(folder, 'rules', name), JSON.stringify({ groups }))
     for (const file of testFilesOf(rule.alert)) {
-      // Group by group: most changes are noticed by the first.
+      // Group by group: the first one detects most mutations.
       for (const text of onlyLooksAt(rule.alert, readFileSync(file, 'utf8'), `../rules/${name}`)) {
         const path = join(folder, 'tests', `${index}-${basename(file)}`)
         writeFileSync(path, text)
@@ -179,7 +179,7 @@ function onlyLooksAt(name: string, text: string, ruleFile: string): readonly str
 }
 
 test('the tests of one alert alone pass on the rules as they are', async (t) => {
-  // The control of the test above: there, a failure must come from the change.
+  // Control of the test above: there, a failure must come from the mutation.
   const folder = temporaryFolder(t)
   cpSync(PROMETHEUS_FOLDER, folder, { recursive: true })
   const groups = [{ name: 'all', rules: committedRules() }]

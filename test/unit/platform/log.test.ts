@@ -11,7 +11,7 @@ import {
 
 const NUMBER = '4111 1111 1111 1111'
 
-/** A logger whose lines are kept. */
+/** A logger whose lines are collected. */
 function openKept(level: LogLevel, format: LogFormat) {
   const lines: string[] = []
   const log = openLogger('scorer', level, format, {

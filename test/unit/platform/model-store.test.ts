@@ -34,7 +34,7 @@ test('a model is kept by its digest with all its papers, and found again', async
   ok(existsSync(join(storedFolder(store, digest), 'LICENSES', 'data.txt')))
   strictEqual((await findModel(store, digest)).manifest.version, 'one')
   strictEqual((await addModel(store, folder)).isNew, false)
-  // Nothing half made is left.
+  // No incomplete folder is left.
   deepStrictEqual(readdirSync(store), [digest])
 })
 

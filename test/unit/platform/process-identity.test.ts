@@ -11,7 +11,7 @@ import {
 
 const GRACE_MS = 100
 
-/** Starts a Node process that says "ready" once `script` has run, and waits for that. */
+/** Starts a Node process that prints "ready" once `script` has run, and waits for that. */
 async function startProcess(
   t: TestContext,
   script: string,

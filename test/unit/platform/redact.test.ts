@@ -1,4 +1,4 @@
-// Goal: what is logged is plain, bounded and without card numbers, whatever was handed over.
+// Goal: logged values are plain, bounded and without card numbers, whatever the input.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -56,7 +56,7 @@ test('no card number comes out, in any nesting and any grouping', () => {
       }
       const line = JSON.stringify(redact(value))
       ok(!showsNumber(line, number), line)
-      // As a reader of the JSON sees it: escapes undone.
+      // As a reader of the JSON sees it, with escapes removed.
       ok(!showsNumber(line.replace(/\\[a-z]/g, ' ').replace(/\\u[0-9a-f]{4}/g, ' '), number), line)
     }),
   )
@@ -68,7 +68,7 @@ test('numbers of 13 to 16 digits that pass the check are masked as numbers, too,
     b: '[redacted]',
     c: '[redacted]',
   })
-  // This one passes the check: what counts is that the field says it is a time.
+  // This number passes the check; the name of the field shows that it is a time.
   const timeMs = 1_784_280_000_003 + luhnGap(1_784_280_000_003)
   deepStrictEqual(redact({ timeMs }), { timeMs })
   deepStrictEqual(redact({ time: timeMs }), { time: '[redacted]' })
@@ -79,7 +79,7 @@ test('numbers of 13 to 16 digits that pass the check are masked as numbers, too,
   })
 })
 
-/** How far the next number is that passes the check. */
+/** Distance to the next number that passes the check. */
 function luhnGap(from: number): number {
   for (let gap = 0; ; gap += 1) {
     if (redact({ x: from + gap }) instanceof Object) {

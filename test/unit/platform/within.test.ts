@@ -34,7 +34,7 @@ test('an answer that has arrived while the process was busy is in time', async (
   strictEqual(await waiting, 'here')
 })
 
-/** Resolves after so many turns of the event loop, in each of which the process is busy. */
+/** Resolves after this many turns of the event loop, in each of which the process is busy. */
 async function busyTurns(count: number, busyMs: number): Promise<string> {
   for (let turn = 0; turn < count; turn += 1) {
     await new Promise((resolve) => setImmediate(resolve))
@@ -44,7 +44,7 @@ async function busyTurns(count: number, busyMs: number): Promise<string> {
 }
 
 test('an answer that takes several turns to read is in time when the process was busy in each', async () => {
-  // 900 ms, of which next to nothing was spent waiting.
+  // 900 ms, hardly any of which was spent waiting.
   strictEqual(await within(400, busyTurns(9, 100)), 'here')
 })
 

@@ -1,4 +1,4 @@
-// How batches are decided in tests: a model that scores by amount alone, and thresholds that go with it.
+// Options for deciding batches in tests: a model that scores by amount alone, and matching thresholds.
 
 import {
   FEATURE_COUNT,
@@ -40,7 +40,7 @@ export const DECIDE_BY_AMOUNT: DecideOptions = {
     ),
 }
 
-/** What options say of the built-in policy with other settings. */
+/** Options of the built-in policy with other settings. */
 export function builtInWith(
   settings: Partial<BuiltInOptions>,
 ): Pick<DecideOptions, 'policy' | 'mode' | 'unscoredOutcome'> {

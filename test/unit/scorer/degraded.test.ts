@@ -1,5 +1,5 @@
-// Goal: a partition without its state decides on what a transaction says by itself, says so, and blocks nothing. The control
-// is the same batch decided with state, which is blocked.
+// Goal: a partition without its state decides on the transaction alone, annotates the decision, and blocks nothing. The
+// control is the same batch decided with state, which is blocked.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,5 +1,5 @@
-// Goal: what a partition says between its batches is said once the partition has been idle long enough, and never because it stood
-// still.
+// Goal: a partition publishes between its batches once it has been idle long enough, and never because the process was
+// paused.
 
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -24,7 +24,7 @@ const OUTPUT: OutputOptions = {
   },
 }
 
-/** A partition with one block, its turns, and a clock that a test moves. */
+/** A partition with one block, its maintenance, and a clock that a test moves. */
 function openTurns(alignment: TurnDeps['alignment'] = 'live') {
   const blocks: PartitionBlocks = new Log().open()
   blocks.advance(START_MS, START_MS, 1)

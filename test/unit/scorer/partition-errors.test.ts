@@ -1,4 +1,4 @@
-// Goal: errors after which going on would skip, repeat or garble transactions stop a partition, and no others do.
+// Goal: errors after which continuing would skip, repeat or corrupt transactions stop a partition, and no others do.
 
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'

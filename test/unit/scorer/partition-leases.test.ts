@@ -1,4 +1,4 @@
-// Goal: each thing that may happen to a lease is published as the contract says (docs/leases.md).
+// Goal: every change of a lease is published as the contract requires (docs/leases.md).
 
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -9,7 +9,7 @@ import { codecs } from '../core/wire/wire-fixture.ts'
 import { DECIDE_BY_AMOUNT } from './decide-by-amount.ts'
 import { blockOf, labelOf, LEASE_MS, Log, played, START_MS, type Step } from './partition-life.ts'
 
-/** Plays what is given and returns action, cause, revision and end of each alert. */
+/** Plays the steps and returns action, cause, revision and end of each alert. */
 function story(...steps: readonly Step[]) {
   return played(steps, []).log.alerts.map(({ action, cause, revision, lease }) => [
     ...[action, cause, revision],
@@ -53,10 +53,10 @@ test('a fraud label holds the card for the length of a lease from when it was kn
   const later = block('card-b', 6_000)
   const confirmed = ['block', 'extended', 1, 'confirmed', 16_000]
   deepStrictEqual(story(block('card-a', 0), later, label('fraud'))[2], confirmed)
-  // Said again, or known at a time that has not come: no later.
+  // Repeated, or known only in the future: the end stays.
   deepStrictEqual(story(block('card-a', 0), later, label('fraud'), label('fraud')).length, 3)
   deepStrictEqual(story(block('card-a', 0), later, label('fraud', 9_999))[2], confirmed)
-  // Known before the block was so long: the end stays.
+  // Known before the block was extended: the end stays.
   deepStrictEqual(story(block('card-a', 0), later, label('fraud', -6_000))[2], [
     ...['block', 'extended', 1, 'confirmed', 10_000],
   ])
@@ -68,7 +68,7 @@ test('a fraud label on another payment of a blocked card extends the lease; a ge
     ...['block', 'extended', 1, 'corroborated', 16_000],
   ])
   deepStrictEqual(story(block('card-a', 0), later, label('genuine', 0, true)).length, 2)
-  // It confirms nothing that it would take a correction to undo.
+  // It confirms nothing, so the genuine label is no correction.
   deepStrictEqual(story(block('card-a', 0), label('fraud', 0, true), label('genuine'))[2], [
     ...['release', 'genuine_label', 2],
   ])
@@ -120,7 +120,7 @@ test('a person releases once, and only the alert that was meant', () => {
 })
 
 test('an idle partition ends a lease by the clock, in the time of the stream, a grace later', () => {
-  // The stream is sent a year after it happened.
+  // The stream is sent a year after its events.
   const yearMs = 31_536_000_000
   const blocks = new Log().open()
   blocks.advance(START_MS, START_MS + yearMs, 1)

@@ -1,4 +1,4 @@
-// Lives of a few cards, for tests of what a partition remembers of its blocks: what happens, what is written, what a crash loses.
+// Lives of a few cards, for tests of a partition's block state: events, written records, and losses by a crash.
 
 import { strictEqual } from 'node:assert/strict'
 import fc from 'fast-check'
@@ -27,7 +27,7 @@ export type Step =
       readonly kind: 'fraud' | 'genuine'
       readonly card: string
       readonly knownInMs: number
-      /** True when it is about another payment of the card than the one that was blocked. */
+      /** True for a label of another payment of the card than the blocked one. */
       readonly isOfOther: boolean
     }
   | {
@@ -39,7 +39,7 @@ export type Step =
 
 const PLACE = { partition: 0, topics: { alerts: 'alerts', leases: 'leases' } }
 
-/** What a partition has written, as a reader that comes later finds it. */
+/** The output of a partition, as a later reader finds it. */
 export class Log {
   readonly alerts: Alert[] = []
   readonly leases: { readonly key: Buffer; readonly value: Buffer | null }[] = []
@@ -69,7 +69,7 @@ export class Log {
   }
 }
 
-/** Plays a life. Steps carry all that they need, so that a step that is lost can be played again. */
+/** Plays a life. Steps are self-contained, so that a lost step can be played again. */
 export class Life {
   readonly log = new Log()
   #blocks = this.log.open()
@@ -91,7 +91,7 @@ export class Life {
     this.#since = []
   }
 
-  /** All since the last commit is lost, and done again by the next owner. */
+  /** Everything since the last commit is lost, and done again by the next owner. */
   crash(): void {
     this.#blocks = this.log.open()
     this.#timeMs = this.#committedTimeMs

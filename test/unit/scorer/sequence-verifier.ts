@@ -1,4 +1,4 @@
-// A large net for tests: a pure function of the sequence and the amount, so that another sequence is another score.
+// A large net for tests: a pure function of the sequence and the amount, so that another sequence gives another score.
 
 import {
   SEQUENCE_LENGTH,
@@ -6,7 +6,7 @@ import {
 } from '../../../services/core/features/engine/card-sequence.ts'
 import type { VerifiableRows } from '../../../services/core/scoring/scoring-model.ts'
 
-/** The share of the payment in the sum of itself and of those before it in its sequence; 1 without any. */
+/** The payment's share of the sum of itself and the earlier ones in its sequence; 1 without any. */
 export function sequenceScores(
   { sequences, amountsMinor }: VerifiableRows,
   rowCount: number,

@@ -115,7 +115,7 @@ test('rows without a score are never ranked', () => {
 })
 
 // Goal: intervals belong to the stated figures. Method: with every card drawn once the figures equal those of the
-// metrics; and the behaviour of an interval as cards grow in number.
+// metrics; and the behaviour of an interval as the number of cards grows.
 
 const THRESHOLDS = { flag: 0.5, block: 0.75 }
 

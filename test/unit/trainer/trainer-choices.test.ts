@@ -13,7 +13,7 @@ import { train } from '../../support/small-training.ts'
 
 const IS_FULL = process.env['SLUICE_FULL'] === '1'
 const EPOCHS = IS_FULL ? 25 : 8
-/** After so few epochs the best is in the middle: to take the first or the last one would be seen. */
+/** After so few epochs the best seed is the middle one: taking the first or the last one would be noticed. */
 const SEEDS = [6, 5, 7]
 const SEEDS_EPOCHS = IS_FULL ? 2 : 1
 const COSTS = {

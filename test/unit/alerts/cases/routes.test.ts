@@ -1,4 +1,4 @@
-// Goal: no card number gets into the topics by way of POST /labels, and the author is the holder of the token.
+// Goal: no card number reaches the topics through POST /labels, and the author is the holder of the token.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,5 +1,5 @@
-// Goal: what is sent is a CloudEvent with an alert as documented. Method: its SDK reads it, and the published schema of
-// docs/alert-event.schema.json is checked with ajv.
+// Goal: a delivery is a CloudEvent with an alert as documented. Method: the CloudEvents SDK reads it, and ajv checks it
+// against the published schema docs/alert-event.schema.json.
 
 import { deepStrictEqual, notStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { readFileSync } from 'node:fs'

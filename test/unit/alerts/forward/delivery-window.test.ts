@@ -32,8 +32,8 @@ test('nothing is done twice, or before its turn', () => {
   throws(() => window.done(first))
 })
 
-// Goal: for any stream and any order of ends, cards are in order, and the offset to commit is that of the oldest message
-// that is not done. Method: a plain list beside it that says what is done.
+// Goal: for any stream and any order of completion, cards are in order, and the offset to commit is that of the oldest
+// unfinished message. Method: compare with a plain list of finished messages.
 test('for any order in which messages end, each card is in order and the place is that of the oldest', () => {
   const message = fc.record({
     gap: fc.integer({ min: 1, max: 3 }),

@@ -1,5 +1,5 @@
-// Goal: signatures are those of Standard Webhooks. Method: against the vector that its own tests hold, which openssl
-// gives as well, and against its library, both ways.
+// Goal: signatures are those of Standard Webhooks. Method: compare with the vector of its own tests, which openssl
+// confirms, and with its library, both ways.
 
 import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'

@@ -1,5 +1,5 @@
-// Goal: what becomes of each alert at one target, when the target does not play along. Method: deliveries with a sender
-// of the test's own in place of HTTP; waits are of milliseconds.
+// Goal: each alert has the right fate when its target misbehaves. Method: deliveries with a sender of the test instead
+// of HTTP; delays are milliseconds.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { inspect } from 'node:util'

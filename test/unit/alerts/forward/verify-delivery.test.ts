@@ -101,7 +101,7 @@ test('for as long as a copy passes the test of its time, it is a replay', () => 
   const early = headersOf('a.0', NOW_MS + TOLERANCE_MS)
   strictEqual(outcomeOf(early, { seen }), 'accepted')
   const lastMs = NOW_MS + 2 * TOLERANCE_MS
-  // Something comes in between, so that old ones are looked for.
+  // Another delivery in between triggers the removal of old ids.
   strictEqual(outcomeOf(headersOf('b.0', lastMs), { seen, nowMs: lastMs }), 'accepted')
   strictEqual(outcomeOf(early, { seen, nowMs: lastMs }), 'replayed')
   strictEqual(outcomeOf(early, { seen, nowMs: lastMs + 1_000 }), 'too_old')

@@ -1,4 +1,4 @@
-// Goal: the page shows what was found, whoever named the merchants. Method: a report of one row with hostile texts.
+// Goal: the page shows the result, whatever the names contain. Method: a report of one row with hostile texts.
 
 import { deepStrictEqual, doesNotMatch, match, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -9,7 +9,7 @@ import { HOSTILE, sampleReport } from './report-sample.ts'
 test('no text from outside becomes markup, wherever it stands', () => {
   const html = reportPage(sampleReport(HOSTILE))
   doesNotMatch(html, /<script|<img|onerror='/)
-  // One style sheet and one title: nothing has ended them early.
+  // One style sheet and one title: no name has ended them early.
   strictEqual(html.split('</style>').length, 2)
   strictEqual(html.split('</title></style>').length, 1)
   match(html, /&lt;script&gt;/)

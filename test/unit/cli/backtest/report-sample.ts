@@ -1,4 +1,4 @@
-// A small report for tests of what is made of it.
+// A small report for tests of its formats.
 
 import type { BacktestReport } from '../../../../services/cli/backtest/run-backtest.ts'
 import { figuresOf } from '../../../../services/core/backtest/figures.ts'

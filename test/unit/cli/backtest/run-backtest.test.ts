@@ -20,7 +20,7 @@ const OPTIONS: BacktestOptions = {
   lists: { origins: [], warnings: [] },
 }
 
-/** Endless, as a large lake is to somebody who has seen enough. */
+/** An endless source, which must be abandoned early. */
 function endless(onChunk: (chunk: number) => void): RowSource {
   return {
     name: 'endless',

@@ -1,5 +1,5 @@
-// Goal: a backtest holds each transaction against the lists that the policy of its time had, or against those that are
-// asked for, and says which. Method: a lake whose blocks were decided by two rulesets of a store, run as people do.
+// Goal: a backtest compares each transaction with the lists that the policy of its time had, or with the requested
+// ones, and reports which. Method: a lake decided by two rulesets of a store; the command as users run it.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { rmSync, writeFileSync } from 'node:fs'
@@ -72,7 +72,7 @@ async function setUp(t: TestContext) {
   return { store, add, cards, samples, folder: lake.folder, run, report }
 }
 
-/** How many transactions the list held. */
+/** Number of transactions that were on the list. */
 function heldOf({ policies: [{ rules }] }: Report): number {
   return rules.find(({ name }) => name === 'list/stolen')?.fired ?? 0
 }
@@ -82,7 +82,7 @@ function countOf(
   isHeld: (sample: DecidedSample) => boolean,
 ): number {
   const held = samples.filter(isHeld).length
-  // Else the test would say nothing.
+  // Otherwise the test would prove nothing.
   ok(held > 0 && held < samples.length)
   return held
 }

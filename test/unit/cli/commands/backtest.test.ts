@@ -1,5 +1,5 @@
-// Goal: `sluice backtest` tells what policies would have done, from a lake or from files, and what is wrong with its input.
-// Method: run it as people do, on lakes made here, without Kafka or Redis.
+// Goal: `sluice backtest` reports what policies would have done, from a lake or from files, and what is wrong with its
+// input. Method: the command as users run it, on lakes made here, without Kafka or Redis.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'

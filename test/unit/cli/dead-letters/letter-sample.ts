@@ -1,4 +1,4 @@
-// A dead letter that the tests of this folder change one thing of.
+// A dead letter, of which each test of this folder changes one field.
 
 import { deadLetterOf, type RawMessage } from '../../../../services/core/dead-letters.ts'
 import type { DeadLetter } from '../../../../services/core/wire/records.ts'

@@ -1,4 +1,4 @@
-// Goal: what a redrive foresees is what a partition does. Method: the same messages go through a partition's inbox.
+// Goal: a redrive predicts the verdict of a partition. Method: the same messages go through a partition's queue.
 
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -29,7 +29,7 @@ function encode(change: Partial<Transaction> = {}): Buffer {
   return codecs.transaction.encode({ ...minimalTransaction, ...change })
 }
 
-/** Why a partition refuses the message, or null. */
+/** The reason for which a partition refuses the message, or null. */
 function partitionRefusal(value: Buffer | null): string | null {
   const inbox = new RecordQueue(
     {

@@ -1,5 +1,5 @@
-// Goal: no card number is ever shown (P8). Method: card numbers are put wherever a message can hold text or bytes,
-// and the whole view is searched, as text and as hex; the control shows that the message did hold it.
+// Goal: no card number is ever shown (P8). Method: card numbers are put wherever a message can hold text or bytes, and
+// the whole view is searched, as text and as hex; the control shows that the message did contain it.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,5 +1,5 @@
-// Goal: what a gate asks the large net about is what the scorer would have asked it: the payments before each decision,
-// rebuilt from transactions and decisions alone. Oracle: the fold of the scorer, with late, repeated and retried ones.
+// Goal: a gate gives the large net the same input as the scorer would have: the payments before each decision, rebuilt
+// from transactions and decisions alone. Oracle: the scorer's own fold, with late, repeated and retried payments.
 
 import { deepStrictEqual, ok } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -21,9 +21,9 @@ import {
 } from '../../../support/feature-streams.ts'
 import { holds } from '../../../support/property.ts'
 
-/** Short enough that no card is quiet until it is forgotten. */
+/** Short enough that no card is forgotten between two payments. */
 const GAPS_MS = fc.oneof(fc.nat(2 * HOUR_MS), fc.nat(2 * DAY_MS))
-/** Some of them too late to be remembered. */
+/** Some are too late to be remembered. */
 const LATES_MS = fc.oneof(fc.constant(0), fc.nat(2 * DAY_MS), fc.constant(4 * DAY_MS))
 const SHAPE = stepsOf({
   ...{ stepsMax: 120, stepsMin: 40, cards: 2, terminals: 3 },

@@ -124,7 +124,7 @@ test('with the payments before a cascade is judged as a whole, without them by i
   ok(verifier !== null)
   const scoreAt = columns.indexOf('score')
   const { flagThreshold } = candidate.info
-  /** Rows of the whole that are alerted; the file's scores are those of the whole. */
+  /** Alerted rows of the whole cascade, whose scores the file holds. */
   const alerts = table.map((cells) => Number(cells[scoreAt]) >= flagThreshold)
   const rule = { ...checkFairnessRule(RULE, 'rule'), groups: [] }
   const alertsOf = async (name: string, drop: readonly string[]) => {

@@ -1,5 +1,6 @@
-// Goal: fairness from the lake counts what the policy says of all that was decided in its time, by the groups of the rule.
-// Method: a lake whose decisions are made by thresholds, asked about another policy, beside a count by hand.
+// Goal: fairness from the lake counts the policy's rulings on everything decided in its time, by the groups of the
+// rule. Method: a lake whose decisions are made by thresholds, evaluated with another policy, compared with a count by
+// hand.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'

@@ -7,7 +7,7 @@ const RULESET: Pick<Ruleset, 'segmentModes'> = { segmentModes: { online: 'flag' 
 
 test('a step is judged by the traffic that it changes, and by no other', () => {
   const cases: readonly (readonly [string | null, string | null, boolean])[] = [
-    // Without a segment: all that have no mode of their own.
+    // Without a segment: all segments without a mode of their own.
     [null, null, true],
     [null, 'abroad', true],
     [null, 'online', false],

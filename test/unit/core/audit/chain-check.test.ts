@@ -1,6 +1,6 @@
-// Goal: whatever is done to a chain of blocks is found, and what a subject of data may ask for (erasing) and what Kafka does
-// by itself (retention) is not taken for it. Method: a chain as the scorer writes it, and one change at a time; the
-// untouched chain is the control.
+// Goal: every change of a hash chain is found, and neither an erasure requested by a card holder nor Kafka's retention
+// is mistaken for one. Method: a chain as the scorer writes it, and one change at a time; the unchanged chain is the
+// control.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -130,7 +130,7 @@ test('one value that is altered, whichever it is, is found', () => {
     for (const at of CHAIN.keys()) {
       const messages = changed(at, change)
       if (messages[at]?.value.equals(CHAIN[at]?.value ?? Buffer.alloc(0)) === true) continue
-      // One decision turned round is no change.
+      // Reversing a single decision is not a change.
       if (number === 3 && at % 4 === 0) continue
       assert.ok(faultsOf(check(messages)).length > 0, `change ${number} of batch ${at}`)
     }

@@ -1,5 +1,5 @@
-// Goal: no stream is blocked beyond the caps; how a stream is cut and where a crash falls changes nothing.
-// Method: random streams with bursts and edges of buckets, against the definition written the obvious way.
+// Goal: no stream is blocked beyond the caps; how a stream is split into batches and where a crash falls changes
+// nothing. Method: random streams with bursts and edges of buckets, against the definition written the obvious way.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -50,7 +50,7 @@ function streamOf(made: readonly Step[]): readonly Ruled[] {
   })
 }
 
-/** Most blocks in any minute, ends included, by looking at every pair. */
+/** Most blocks in any minute, ends included, by comparing every pair. */
 function mostInAMinute(stream: readonly Ruled[], settled: readonly GuardedRuling[]): number {
   const times = stream.filter((_, index) => settled[index]?.outcome === 'block')
   let most = 0
@@ -94,7 +94,7 @@ test('at no block is the share of traffic or of value above its cap, of little t
       const settled = run(new BlockGuard(null), stream, RULES)
       for (const [index, one] of stream.entries()) {
         if (settled[index]?.outcome !== 'block') continue
-        // The window in whole buckets, as the contract says.
+        // The window in whole buckets, as the contract defines it.
         const bucket = (timeMs: number): number => Math.floor(timeMs / 60_000)
         const inside = stream
           .slice(0, index + 1)
@@ -144,7 +144,7 @@ test('a tripped breaker makes flags of all blocks until a person resets it, and 
   strictEqual(first[5]?.mark, 'breaker_open')
   deepStrictEqual(guard.takeTrips(), ['blocks_per_minute'])
   strictEqual(guard.openCount(RULES), 1)
-  // An hour later there is room, and yet it stays open.
+  // An hour later there is room, and still it stays open.
   const later = ruled(9, START_MS + 3_600_000)
   strictEqual(guard.applyGuards(later, RULES).mark, 'breaker_open')
   const reset = { ...RULES, breakerResets: 1 }

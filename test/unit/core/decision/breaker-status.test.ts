@@ -1,4 +1,4 @@
-// What a breaker does where there is little traffic, and where the policy in force lacks it.
+// Behaviour of a breaker with little traffic, and under a policy that lacks it.
 
 import { deepStrictEqual, ok } from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,5 +1,5 @@
-// Goal: a search ends at a change that is enough and whose neighbour, one part nearer to the value, is not.
-// Method: any threshold on the way, answered by a step function; then any outcome at all along the way.
+// Goal: a search ends at a change that is enough and whose neighbour, one part nearer to the value, is not. Method: any
+// threshold on the path, answered by a step function; then any outcomes along the path.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -45,7 +45,7 @@ test('whatever is enough along the way, the end is, and the part before it is no
   holds(
     500,
     fc.property(fc.array(fc.boolean(), { minLength: 63, maxLength: 63 }), (inner) => {
-      // The value itself is never enough, the usual one always.
+      // The value itself is never enough, the baseline always is.
       const enough = [false, ...inner, true]
       const found = run(beginSearch(AMOUNT, 900, 30, MILD), (part) =>
         enough[part] === true ? MILD : STRICT,

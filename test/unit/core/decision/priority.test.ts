@@ -1,4 +1,4 @@
-// Goal: alerts that save more money come first, and what is not known is not taken for little.
+// Goal: alerts with a larger expected loss come first, and an unknown loss does not count as small.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

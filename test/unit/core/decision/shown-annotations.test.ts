@@ -1,4 +1,4 @@
-// Goal: a policy that is asked again is shown the annotations that it was shown at first, and none that came of its ruling.
+// Goal: a policy that rules again sees the annotations of the first time, and none from its ruling.
 
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,5 +1,5 @@
-// Goal: dropping what a partition will decide again changes nothing about older events. Method: a retry whose own past is
-// settled by rule, and not stored so yet, stays a retry.
+// Goal: dropping events that a partition will decide again changes nothing about older events. Method: a retry whose
+// own past is finalised by rule, but not yet stored as such, stays a retry.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,5 +1,5 @@
-// Goal: what is not as the log says shows, and shows where it is. Method: controls for log-replay.test.ts. A sound live
-// run is replayed with one thing changed: a lost event, a wrong clock, an altered row, lost labels.
+// Goal: every deviation from the log shows, at its place. Method: controls for log-replay.test.ts. A sound live run is
+// replayed with one thing changed: a lost event, a wrong clock, an altered row, lost labels.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -34,7 +34,7 @@ function changed(
 }
 
 test('control: an event that the scorer lost shows in counts of its card and its terminal', () => {
-  // Live state lacked it; the log has it. The same as: the log lacks what the state had.
+  // The log has an event that the live state lacked, which equals a log without it.
   const tally = withFault((logs) => ({
     logs: changed(logs, ({ entries }) => ({ entries: entries.filter((_, index) => index !== 20) })),
   }))

@@ -1,6 +1,6 @@
-// Goal: partitions that share entities see what the definitions say. Method: several partitions against the oracle in the order
-// in which everything was sent; and live partitions in any interleaving, with crashes, against a computation from the logs
-// and the recorded cuts alone.
+// Goal: partitions that share entities compute features as defined. Method: several partitions against the oracle in
+// the order in which everything was sent; and live partitions in any interleaving, with crashes, against a computation
+// from the logs and the recorded frontiers alone.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

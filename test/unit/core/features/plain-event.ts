@@ -1,4 +1,4 @@
-// An event of a card that says nothing but when it was, for how much, and where it stands in the log.
+// An event of a card with only a time, an amount and a position in the log.
 
 import type { CardEvent } from '../../../../services/core/features/state/card-event.ts'
 import { STREAM_START_MS } from '../../../support/feature-streams.ts'

@@ -144,7 +144,7 @@ test('a block is based on the features of its condition; other degraded or stale
   }
   deepStrictEqual(said(input), ['block', []])
   deepStrictEqual(said(withState(input, 'terminal_count_1d', STATE.degraded)), ['block', []])
-  // The value is present, but its state annotations it as unreliable.
+  // The value is present, but its state marks it as unreliable.
   for (const state of [STATE.degraded, STATE.expired]) {
     deepStrictEqual(said(withState(input, 'card_count_1h', state)), ['flag', ['block_withheld']])
   }

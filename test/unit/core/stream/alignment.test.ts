@@ -1,6 +1,6 @@
 // Goal: in an aligned replay the rows depend on the log alone (P3). Method: partitions that share terminals progress in
-// random order, as far ahead of each other as mayGoOn lets them, with crashes; every bit of every row and every
-// mark must be that of one fold over all messages in the order they were sent. Control: without the gate it is not.
+// random order, as far ahead of each other as mayGoOn allows, with crashes; every bit of every row and every annotation
+// must equal one pass over all messages in sending order. Control: without the gate they differ.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -100,7 +100,7 @@ test('a label on an earlier use of an id is the same to a partition, however far
   const items: readonly StreamItem[] = [
     { kind: 'label', label },
     first,
-    // Else the next would be a duplicate.
+    // Otherwise the next one would be a duplicate.
     pay('between', 'card-0', againMs - DAY_MS),
     pay('used again', 'card-0', againMs),
     pay('ahead', 'card-0', lookMs),
@@ -110,7 +110,7 @@ test('a label on an earlier use of an id is the same to a partition, however far
   const turn = (partition: number, entries: number): Turn => {
     return { partition, labels: 50, entries, looks: true, crashes: false }
   }
-  // The look comes before or after the last payment of partition 0, which makes that partition forget the label.
+  // The payment comes before or after the last one of partition 0, which makes that partition forget the label.
   for (const entries of [7, 8]) {
     const rows = foldAligned(stream, [turn(1, 4), turn(0, entries), turn(1, 1)], mayGoOn)
     assert.deepEqual(rows?.get('1/5'), foldInOrder(stream).get('1/5'), `${entries} of partition 0`)
@@ -129,7 +129,7 @@ test('a batch that is decided again after a crash finds what the other partition
   const turn = (partition: number, crashes: boolean): Turn => {
     return { partition, labels: 50, entries: 50, looks: true, crashes }
   }
-  // Partition 1 comes to the look, decides it, and crashes; partition 0 goes on as far as it may.
+  // Partition 1 decides the payment, and crashes; partition 0 continues as far as it may.
   const plan = [turn(1, false), turn(0, false), turn(1, true), turn(0, false)]
   const rows = foldAligned(stream, plan, mayGoOn)
   assert.deepEqual(rows, foldInOrder(stream))

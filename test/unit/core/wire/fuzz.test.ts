@@ -1,7 +1,6 @@
-// Damaged messages of every subject: 20,000 in every run, a million with SLUICE_FULL=1.
-//
-// No message may throw, nor cost more memory than its bytes justify; and what still decodes must be a
-// value that passes every check again. Time is reported in the full run, not asserted.
+// Damaged messages of every subject: 20,000 in every run, a million with SLUICE_FULL=1. No message may throw, nor cost
+// more memory than its bytes justify; and a message that still decodes must be a value that passes every check again.
+// Time is reported in the full run, not asserted.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -18,7 +17,7 @@ const IS_FULL = process.env['SLUICE_FULL'] === '1'
 const MESSAGE_COUNT = IS_FULL ? 1_000_000 : 20_000
 const SEED = 20_180_725
 
-/** Values (array items, map entries and fields) that one decoded byte may make at most, roughly. */
+/** Upper bound of the values (array items, map entries and fields) per decoded byte, roughly. */
 const SLOTS_PER_BYTE_MAX = 2
 
 /** A decoded value's strings, numbers and containers, counted. */
@@ -69,7 +68,7 @@ test(`${MESSAGE_COUNT} damaged messages are rejected or decode to values that ho
       continue
     }
     decodedCount += 1
-    // A record of twenty fields and a byte each is the least dense value there is.
+    // A record of twenty fields with one byte each is the least dense value.
     assert.ok(slotsOf(decoded.value) <= 32 + SLOTS_PER_BYTE_MAX * bytes.length)
     const again = codec.decode(codec.encode(decoded.value))
     assert.deepStrictEqual(again, decoded, `seed ${SEED}, message ${count}`)
@@ -81,7 +80,7 @@ test(`${MESSAGE_COUNT} damaged messages are rejected or decode to values that ho
       `slowest message, decoded three times: ${elapsedMs.toFixed(2)} ms (${subject}, ${messageBytes} bytes)`,
     )
   }
-  // Were nearly all of one kind, the run would say little.
+  // If nearly all were of one kind, the run would prove little.
   assert.ok(decodedCount > MESSAGE_COUNT / 50)
   assert.ok(rejectedCount > MESSAGE_COUNT / 50)
 })
@@ -103,8 +102,8 @@ test('the walk of a hostile message allocates nothing', () => {
     return process.memoryUsage().heapUsed - before
   }
   heapBytesOf(200)
-  // The best of several groups, since a compiler or the test runner may allocate beside it. Each fault is
-  // one small object; an array of what the counts claim would be megabytes.
+  // The best of several groups, since a compiler or the test runner may allocate at the same time. Each fault is one
+  // small object; an array of the claimed size would be megabytes.
   const groups = Array.from({ length: 8 }, () => heapBytesOf(20))
   const checks = 20 * hostile.length
   assert.ok(Math.min(...groups.map(Math.abs)) < checks * 512, `heap grew by ${groups.join(', ')}`)
@@ -116,7 +115,7 @@ test('an array header that claims 2^30 items is rejected at its field, without t
   assert.ok(minimal !== undefined)
   const { codec } = minimal
   const valid = codec.encode(minimal.minimal)
-  // The last bytes are empty: what was erased, salts, dead-letter offsets, decisions.
+  // The last bytes are empty: erased decisions, salts, dead-letter offsets, decisions.
   for (const [frontier, field] of [
     [1, 'erased'],
     [3, 'deadLetterOffsets'],

@@ -69,7 +69,7 @@ export function mutate(bytes: Buffer, other: Buffer, draw: Draw): Buffer {
   return changed
 }
 
-/** A position behind the header, where there is one. */
+/** A position after the header, if there is one. */
 function bodyPosition(bytes: Buffer, draw: Draw): number {
   const bodyBytes = bytes.length - FRAME_HEADER_BYTES
   return bodyBytes <= 0 ? 0 : FRAME_HEADER_BYTES + (draw() % bodyBytes)

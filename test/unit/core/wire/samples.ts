@@ -1,4 +1,4 @@
-// Values of every subject, minimal and full, that the wire's tests share and the golden bytes were made of.
+// Values of every subject, minimal and full, shared by the wire's tests; the golden bytes were made from them.
 
 import type {
   Alert,

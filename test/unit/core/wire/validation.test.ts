@@ -14,7 +14,7 @@ import {
 } from '../../../../services/core/wire/validation.ts'
 import { fullLabel, fullTransaction, minimalLabel, minimalTransaction } from './samples.ts'
 
-// Numbers that card networks publish for tests; they pass the Luhn check and belong to nobody.
+// Test numbers published by card networks; they pass the Luhn check and belong to nobody.
 const TEST_CARD_NUMBERS = ['4111111111111111', '378282246310005', '6304000000000000000']
 
 type Change<Value> = readonly [change: Partial<Value>, reason: RejectReason]

@@ -1,4 +1,4 @@
-// What the wire's tests share: the codecs as released, and each with its sample values.
+// Shared by the wire's tests: the released codecs, each with its sample values.
 
 import type { Codec } from '../../../../services/core/wire/codec.ts'
 import { type Codecs, createCodecs } from '../../../../services/core/wire/codecs.ts'

@@ -7,7 +7,7 @@ import {
   type YamlFields,
 } from '../../../../services/core/yaml/yaml-fields.ts'
 
-/** What is found wrong when the document is read so. */
+/** The faults found when the document is read this way. */
 function faultsOf(
   text: string,
   read: (root: YamlFields) => void,
@@ -45,7 +45,7 @@ test('where values may be secret, no fault of any field repeats what stands in i
       const hidden = faultsOf(text, readAll, false)
       strictEqual(hidden.length, names.length + 2)
       ok(!hidden.join('\n').includes(value), hidden.join('\n'))
-      // The control: where they are not secret, they are shown, since that helps.
+      // Control: values that are not secret are shown, since that helps.
       ok(faultsOf(text, readAll).join('\n').includes(value))
     }),
     { numRuns: 50 },

@@ -22,7 +22,7 @@ import { RELEASED_MODEL } from '../tensorflow/model-copies.ts'
 import { Random, randomModel, randomRows, randomSequences } from './random-model.ts'
 
 const MODELS = process.env['SLUICE_FULL'] === '1' ? 200 : 20
-/** More than are copied to the kernel at a time. */
+/** More rows than are copied to the kernel at a time. */
 const ROWS = 300
 /** Random weights are larger than trained ones, so that sums of 32 bits differ by more. */
 const TOLERANCE = 5e-6

@@ -1,4 +1,4 @@
-// Goal: the kernel that is scored with is the one that can be read. Method: it is built again.
+// Goal: the committed kernel is the build of its source. Method: it is built again.
 
 import { ok, strictEqual } from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'

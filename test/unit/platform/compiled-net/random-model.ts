@@ -181,7 +181,7 @@ export async function randomModel(
   }
 }
 
-/** Rows of every kind: on an edge, absent, far away, and now and then one that no model accepts. */
+/** Rows of every kind: on an edge, absent, far away, and occasionally one that no model accepts. */
 export function randomRows(
   { manifest }: ModelFolder,
   rowCount: number,

@@ -1,4 +1,4 @@
-// Goal: hashes in dead letters of a production cluster never use the key that everybody can read in this source.
+// Goal: hashes in dead letters of a production cluster never use the public key of this source.
 
 import { deepStrictEqual, throws } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -17,7 +17,7 @@ for (const load of [loadScorerConfig, loadReceiptsConfig]) {
   test(`${load.name}: the built-in key is told apart, and refused with TLS or a login`, () => {
     const own = { SLUICE_DEAD_LETTER_HMAC_KEY: 'a key of our own' }
     deepStrictEqual(
-      // Compose passes an empty value where nothing is set.
+      // Compose passes an empty value for an unset variable.
       [{}, { SLUICE_DEAD_LETTER_HMAC_KEY: '' }, own].map((env) => load(env).hasBuiltInHmacKey),
       [true, true, false],
     )

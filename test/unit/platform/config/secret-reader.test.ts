@@ -1,4 +1,5 @@
-// Goal: secrets come from a variable or a file, bounded, and show nowhere. Method: files of the test's own.
+// Goal: secrets come from a variable or a file, are bounded, and never appear in output. Method: files of the test's
+// own.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -28,7 +29,7 @@ function file(t: TestContext, text: string): string {
   return path
 }
 
-/** What is wrong with this environment, as a person sees it; empty when nothing is. */
+/** The problems of this environment, as shown to a person; empty without problems. */
 function problemsOf(env: Record<string, string>, load: (read: EnvReader) => unknown): string {
   const read = new EnvReader(env)
   load(read)

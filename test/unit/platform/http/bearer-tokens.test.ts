@@ -1,4 +1,4 @@
-// Goal: who writes over HTTP is recorded by the name of their token, never by what they say.
+// Goal: the author of an HTTP write is the name of the token, never a claim of the request.
 
 import { deepStrictEqual, strictEqual, throws } from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'

@@ -1,6 +1,6 @@
 // One text as the zstd and lz4 command-line tools compress it, in frames of several kinds.
 
-/** What every frame below expands to. */
+/** The expanded content of every frame below. */
 export const TEXT = Array.from(
   { length: 40 },
   (_, index) => `transaction ${index} of card ${(index * 7_919) % 101}; `,

@@ -19,7 +19,7 @@ import { LZ4_FRAMES, TEXT, ZSTD_FRAMES } from './compressed-text.ts'
 
 const LIMIT_BYTES = 1024 * 1024
 
-/** kafkajs' own reader of records: what it makes of our bytes is what consumers see. */
+/** kafkajs' own decoder of records, so that consumers see the same. */
 interface RecordDecoder {
   readInt8(): number
   readVarInt(): number
@@ -50,7 +50,7 @@ function uint32(value: number, isLittleEndian: boolean): Buffer {
   return bytes
 }
 
-/** The container of the Java client: blocks of at most 32 KiB, each with its size before it. */
+/** The container of the Java client: blocks of at most 32 KiB, each after its size. */
 function inContainer(bytes: Buffer, blockBytes = 32 * 1024): Buffer {
   const parts: Buffer[] = [CONTAINER_HEADER]
   for (let start = 0; start < bytes.length; start += blockBytes) {

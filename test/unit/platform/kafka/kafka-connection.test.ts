@@ -1,5 +1,5 @@
-// Goal: what contradicts itself in the settings of Kafka is refused by name, and failures say what to do.
-// Method: each relation with the one variable that breaks it; errors as kafkajs and Node make them.
+// Goal: contradictory settings of Kafka are refused by name, and failures name a remedy. Method: each relation with the
+// one variable that breaks it; errors as kafkajs and Node create them.
 
 import { match, ok, strictEqual } from 'node:assert/strict'
 import { join } from 'node:path'
@@ -14,7 +14,7 @@ import {
 import { kafkaAway, kafkaRefusal } from '../../../../services/platform/kafka/kafka-failure.ts'
 
 const WORD = 'hunter2-hunter2'
-/** Some PEM certificate; nobody connects with it. */
+/** Any PEM certificate; no connection uses it. */
 const AUTHORITY = join(import.meta.dirname, '../redis/authority.pem')
 const LOGIN = {
   SLUICE_KAFKA_SASL_MECHANISM: 'plain',

@@ -1,5 +1,5 @@
-// Goal: an owner and the metadata of an offset come back as they went in, whatever is in them, and text of other clients is
-// never taken for an owner. Method: properties, and forms that are nearly right.
+// Goal: owner and metadata of an offset survive a round trip, whatever they contain, and text of other clients is never
+// mistaken for an owner. Method: properties, and forms that are nearly right.
 
 import { deepStrictEqual, throws } from 'node:assert/strict'
 import { test } from 'node:test'

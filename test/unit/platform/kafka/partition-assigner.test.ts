@@ -1,4 +1,4 @@
-// Goal: scorers of two streams in one group end loudly instead of being given each other's partitions.
+// Goal: scorers of two streams in one group fail with an error instead of receiving each other's partitions.
 
 import { deepStrictEqual, rejects } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -25,7 +25,7 @@ function memberOf(memberId: string, topics: readonly string[]): GroupMember {
   return { memberId, memberMetadata }
 }
 
-// An error that is thrown, too, becomes a rejection.
+// A thrown error becomes a rejection too.
 async function assigned(members: GroupMember[]): Promise<readonly (readonly number[])[]> {
   const given = await assigner.assign({ members, topics: TOPICS })
   return given.map(

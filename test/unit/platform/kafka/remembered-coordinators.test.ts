@@ -8,7 +8,7 @@ import {
 const TRANSACTION = { groupId: 'partition-3', coordinatorType: 1 }
 const GROUP = { groupId: 'scorers' }
 
-/** Clusters whose coordinator is broker `at`, and what they have asked the brokers. */
+/** Clusters whose coordinator is broker `at`, and their requests to the brokers. */
 function clusters() {
   const seen = { nowMs: 1_000, at: 1, asked: [] as string[] }
   const failures = { find: null as Error | null, connect: null as Error | null }

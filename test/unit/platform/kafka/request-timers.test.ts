@@ -1,4 +1,4 @@
-// Goal: kafkajs' queues of requests set no timer while nothing waits in them, and none with a negative delay.
+// Goal: kafkajs' request queues set no timer while nothing waits in them, and none with a negative delay.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { createRequire } from 'node:module'

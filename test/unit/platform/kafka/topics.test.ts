@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { Admin, ITopicConfig } from 'kafkajs'
 import { createTopics, TOPICS } from '../../../../services/platform/kafka/topics.ts'
 
-/** The settings of the topics that are asked for. */
+/** The settings of the requested topics. */
 async function settingsOf(replicationFactor: number): Promise<readonly ITopicConfig[]> {
   const asked: ITopicConfig[] = []
   const admin = {

@@ -1,4 +1,5 @@
-// A real broker gives these answers for moments only: while its first group is being made, or one moves to another broker.
+// A real broker gives these answers only briefly: while its first group is being created, or one moves to another
+// broker.
 
 import { deepStrictEqual, rejects, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -7,7 +8,7 @@ import { sendOffsets } from '../../../../services/platform/kafka/transaction-off
 
 const OFFSETS = [{ topic: 't', partition: 3, offset: 7, metadata: null }]
 
-/** A transaction whose offsets are refused with these in turn, then taken. */
+/** A transaction whose offsets are refused with these errors in turn, then accepted. */
 function refusing(failures: readonly Error[]) {
   const asked: unknown[] = []
   return {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import kafkajs from 'kafkajs'
 import { waitForLeader } from '../../../../services/platform/kafka/wait-for-leader.ts'
 
-/** Fails with these in turn, then answers; tells how often it was asked. */
+/** Fails with these errors in turn, then answers; counts its calls. */
 function asking(failures: readonly Error[]) {
   let asked = 0
   return {

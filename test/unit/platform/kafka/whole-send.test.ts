@@ -1,5 +1,6 @@
-// Goal: what kafkajs leaves out of a send is sent again, and nothing else is. Method: a sender that answers as kafkajs does when a
-// partition has moved to a broker that had answered already; test/integrity/broker-kills.test.ts has the real one.
+// Goal: partitions that kafkajs leaves out of a send are sent again, and nothing else is. Method: a sender that answers
+// as kafkajs does when a partition has moved to a broker that had already answered; test/integrity/broker-kills.test.ts
+// has a real one.
 
 import { deepStrictEqual, rejects, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -18,7 +19,7 @@ const partitionMetadata = Array.from({ length: PARTITIONS }, (_, partitionId) =>
   isr: [1],
 }))
 
-/** Leaves the partitions out that `leftOut` gives for each send, in turn. */
+/** Leaves out the partitions of `leftOut` for each send, in turn. */
 function senderOf(leftOut: readonly (readonly number[])[]) {
   const partitionOf = rememberingPartitioner()
   const sent: string[][] = []

@@ -1,4 +1,4 @@
-// Goal: the list of metrics, the page about them and what processes export are the same.
+// Goal: the list of metrics, the page about them and the metrics of processes are the same.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { readFileSync } from 'node:fs'

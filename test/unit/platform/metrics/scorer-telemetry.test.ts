@@ -1,4 +1,4 @@
-// Goal: each event moves the series that are named after it, and no other.
+// Goal: each event changes the series that are named after it, and no other.
 
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -31,7 +31,7 @@ const EMPTY: BatchReport = {
   eventToScoreMs: null,
 }
 
-/** Our series that differ between two scrapes, as `name{labels}` with the new value; null for one that is gone. */
+/** Our series that differ between two scrapes, as `name{labels}` with the new value; null for one that has ended. */
 async function moved(
   telemetry: ScorerTelemetry,
   event: () => void,

@@ -1,4 +1,4 @@
-// Goal: a model that was changed is never scored with. Method: copies of the released model with one change each.
+// Goal: a changed model is never used. Method: copies of the released model with one change each.
 
 import assert from 'node:assert/strict'
 import { appendFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'

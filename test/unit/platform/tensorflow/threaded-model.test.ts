@@ -1,4 +1,4 @@
-// Goal: a thread of its own changes where a model is scored, and nothing else. Method: the released model on the main
+// Goal: a separate thread changes where a model is scored, and nothing else. Method: the released model on the main
 // thread and in a real thread, compared bit for bit; and threads that cannot score.
 
 import assert from 'node:assert/strict'

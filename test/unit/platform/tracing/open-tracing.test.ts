@@ -1,5 +1,5 @@
-// Goal: what a partition's tracer promises: which batches are recorded, how many links and queued spans there are at most,
-// and that nothing of OpenTelemetry is needed while it is off. Spans go to a receiver in the test.
+// Goal: the promises of a partition's tracer: which batches are recorded, the limits on links and queued spans, and
+// that OpenTelemetry is not needed while tracing is off. Spans go to a receiver in the test.
 
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'

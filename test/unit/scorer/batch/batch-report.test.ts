@@ -1,4 +1,4 @@
-// Goal: a report says what was decided. Method: batches decided by the real code, with amounts as scores.
+// Goal: a report matches the decisions. Method: batches decided by the real code, with amounts as scores.
 
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,5 +1,5 @@
-// Goal: a partition that went live after a replay knows nothing of the replay's watermarks, not even of the one that ends it.
-// Method: the same transactions from a fresh place and from the one that a finished replay commits.
+// Goal: a partition that goes live after a replay is not affected by the replay's watermarks, not even by the final
+// one. Method: the same transactions from a fresh position and from the one that a finished replay commits.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -32,7 +32,7 @@ function someEntries(): readonly PartitionEntry[] {
   return entries
 }
 
-/** Folds from a place that was committed as its metadata says. */
+/** Applies entries from a position that was committed as metadata. */
 function foldFrom(
   left: PartitionPosition,
   entries: readonly PartitionEntry[],
@@ -64,6 +64,6 @@ test('live, the watermark that ends a replay makes nothing late and is not commi
   strictEqual(after.late, 0)
   deepStrictEqual(after.features, fresh.features)
   deepStrictEqual(after.position, fresh.position)
-  // The control: aligned, the same place makes all of them late.
+  // Control: aligned, the same position makes all of them late.
   strictEqual(foldFrom(ended, entries, 'aligned').late, TRANSACTIONS)
 })

@@ -1,5 +1,5 @@
-// Goal: a batch whose late transactions look at more than is read at once is cut so that each part has room, and nothing of
-// it is lost or taken twice.
+// Goal: a batch whose late transactions need more values than one read allows is split so that each part fits, and
+// nothing is lost or applied twice.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -34,7 +34,7 @@ const options = {
   ...{ batchSizeMax: 100, alignment: 'live' as const, eventAheadMsMax: 60_000, hmacKey: 'key' },
 }
 
-/** What an inbox hands over of such messages, with a label and a label that is none. */
+/** The queue's output for these messages, with a valid and an invalid label. */
 function takenOf(kinds: readonly Message[]): Taken {
   const inbox = new RecordQueue(options, FIRST_OFFSET, 3)
   const message = (value: Buffer, offset: number) => ({
@@ -77,7 +77,7 @@ test('the parts of a batch that is cut are the batch, in order, with labels in t
         new Set(taken.rejected),
         'a rejected message is gone, or there twice',
       )
-      // Committed with the first part is what lies before the second, no more and no less.
+      // The first part commits exactly what lies before the second.
       assert.deepEqual(
         [first.firstOffset, first.nextOffset, rest.firstOffset, rest.nextOffset],
         [taken.firstOffset, rest.entries[0]?.offset, first.nextOffset, taken.nextOffset],
@@ -102,7 +102,7 @@ test('the parts of a batch that is cut are the batch, in order, with labels in t
 
 type Part = Pick<Taken, 'entries' | 'labels' | 'nextOffset'>
 
-/** A card with this many payments, a second and a page of messages apart, at a merchant and a device each. */
+/** A card with this many payments, one second and one page of messages apart, each at another merchant and device. */
 function cardOf(count: number): CardHistory {
   const history = new CardHistory()
   for (let index = 0; index < count; index += 1) {
@@ -147,7 +147,7 @@ test('what late transactions of one part look at stays within the bound, and wit
           const pages = new Set(messages.map(({ offset }) => pageOf(offset)))
           assert.ok(entities.length + pages.size < valuesMax + valuesMost)
           assert.ok(withEntities || entities.length === 0)
-          // All that the part needs, whatever comes after it.
+          // Everything that the part needs, whatever follows it.
           const needed = readByLate(part, state, newestMs, {
             valuesMax: Infinity,
             withEntities,

@@ -1,5 +1,6 @@
-// Goal: decisions of a cascade are the large net's where it was needed and could answer, marked, and never a block on a draft.
-// Method: whole micro-batches; the draft scores by amount, the large net is a pure function of the card's payments before.
+// Goal: decisions of a cascade are the large net's where it was needed and could answer, annotated, and never a block
+// by the first stage. Method: whole micro-batches; the first stage scores by amount, the large net is a pure function
+// of the card's earlier payments.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -20,7 +21,7 @@ import { fullTransaction } from '../../core/wire/samples.ts'
 import { DECIDE_BY_AMOUNT } from '../decide-by-amount.ts'
 import { sequenceScores } from '../sequence-verifier.ts'
 
-/** From 30 EUR on the large net decides. */
+/** The large net decides from 30 EUR on. */
 const VERIFY_FROM = 0.3
 const SECOND_MS = 1_000
 
@@ -29,7 +30,7 @@ function cascade(fields: Partial<Verifier> = {}, timeoutMs = Infinity): DecideOp
   return { ...DECIDE_BY_AMOUNT, verify: { verifier, timeoutMs } }
 }
 
-/** Payments of a card, a second after one another unless `timeMs` says otherwise. */
+/** Payments of a card, one second apart unless `timeMs` is given. */
 function entryAt(
   offset: number,
   euros: number,
@@ -130,7 +131,7 @@ test('a large net that does not answer in time leaves drafts, marked, and no blo
   )
   assert.ok(alerts.every(({ action, lease }) => action === 'flag' && lease === null))
   assert.equal(counts?.draftStands, 2)
-  // The control: as a model of one net the same score is a block.
+  // Control: in a model of one net the same score is a block.
   const alone = await new Decider(DECIDE_BY_AMOUNT).decide(entries)
   assert.equal(alone.decisions[2]?.outcome, 'block')
 })
@@ -152,7 +153,7 @@ test('the sample changes no score, outcome or mark, and is counted by whether ou
   const sampled = await new Decider(cascade({ sampleShare: 1 })).decide(entries)
   assert.deepEqual(sampled.decisions, without.decisions)
   assert.deepEqual(sampled.alerts, without.alerts)
-  // All 30 rows outside of the band; the first payment of a card gets 1 of this large net.
+  // All 30 rows outside of the band; this large net gives the first payment of a card the score 1.
   const { sampledSame = 0, sampledDifferent = 0 } = sampled.cascade ?? {}
   assert.equal(sampledSame + sampledDifferent, 30)
   assert.ok(sampledSame > 0 && sampledDifferent > 0)
@@ -164,7 +165,7 @@ test('a payment sees nothing of what comes after it in the log, whatever its eve
   const { decisions } = await new Decider(cascade()).decide(entries)
   const [first, second] = decisions
   assert.deepEqual([first?.score, second?.score], [1, 1])
-  // The control: in the other order of the log the later event sees the earlier one.
+  // Control: in the other log order the later event sees the earlier one.
   const turned = [entryAt(1, 40, 'a', 30_000), entryAt(2, 40, 'a', 60_000)]
   const again = await new Decider(cascade()).decide(turned)
   assert.deepEqual(

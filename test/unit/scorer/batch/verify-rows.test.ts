@@ -1,5 +1,5 @@
-// Goal: where the draft is not conclusive the large net decides, and only there. Method: a large net that is a pure function
-// of what it reads, so that each score tells which payments were in its sequence.
+// Goal: the large net decides where the first stage is not conclusive, and only there. Method: a large net that is a
+// pure function of its input, so that each score shows which payments were in its sequence.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,5 +1,5 @@
-// Goal: each counterfactual that an alert carries is true: applied to the row, it gives the score and the outcome that it
-// names. Method: the released cascade on a simulated stream; each change is made to its row and scored again by itself.
+// Goal: each counterfactual of an alert is true: applied to the row, it gives the named score and outcome. Method: the
+// released cascade on a simulated stream; each change is made to its row, which is then scored again alone.
 
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
@@ -51,7 +51,7 @@ interface Asked {
   readonly amountMinor: number
 }
 
-/** Rows of a simulated stream that the draft sends to the large net, and that this flags or blocks. */
+/** Rows of a simulated stream that the first stage sends to the large net, and that this flags or blocks. */
 async function flaggedRows(): Promise<readonly Asked[]> {
   const { verifier } = model
   assert.ok(verifier !== null)
@@ -89,7 +89,7 @@ async function flaggedRows(): Promise<readonly Asked[]> {
   return found
 }
 
-/** What the cascade says of one row, asked by itself. */
+/** The cascade's score of one row, computed alone. */
 async function cascade({ row, sequence, amountMinor }: Asked) {
   const draftScore = (await model.score(row, 1))[0] ?? NaN
   const { verifier } = model
@@ -101,7 +101,7 @@ async function cascade({ row, sequence, amountMinor }: Asked) {
   return { draftScore, score, verified: { score, sequence, amountMinor } }
 }
 
-/** The rows that are flagged or blocked, `draftDecides` as if the large net had not answered. */
+/** The flagged or blocked rows, with `draftDecides` as if the large net had not answered. */
 async function explainedRows(draftDecides: boolean) {
   const asked: Asked[] = []
   const explained: Explained[] = []
@@ -207,7 +207,7 @@ test('a row that a rule alone has flagged is told what would have kept the rule 
   const explained = flagged.map(({ row }): Explained => {
     const counted = row.slice()
     counted[COUNT] = 9
-    // A score that nothing lowers: all that is wrong with these payments is their number.
+    // A score that nothing lowers: only the number of these payments is unusual.
     const nothing = { score: 0, draftScore: 0, verified: null }
     const ask = (asked: Float64Array) => ({ outcome: rule(asked), rules: [] })
     return { ...nothing, row: counted, outcome: 'block', ask }

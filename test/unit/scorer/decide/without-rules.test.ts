@@ -1,6 +1,6 @@
-// Goal: an alert of a rule or a list over what is no feature has a counterfactual that is true: without what it names the
-// policy comes to the milder outcome, and with any one of it, it does not.
-// Method: policies as operators write them, and random ones; each counterfactual is applied to the policy's text.
+// Goal: an alert of a rule or a list over something that is no feature has a true counterfactual: without everything
+// that it names the policy gives the milder outcome, and with any one of it, it does not. Method: policies as operators
+// write them, and random ones; each counterfactual is applied to the policy's text.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -27,7 +27,7 @@ const AMOUNT = FEATURE_NAMES.indexOf('amount')
 const USUAL = FEATURE_NAMES.map(() => 10)
 const { card, country } = fullTransaction
 
-/** A model that scores an amount of 100 with 0.95, and usual ones with 0.05. */
+/** A model that scores an amount of 100 with 0.95, and ordinary ones with 0.05. */
 function score(rows: Float64Array, count: number): Promise<Float64Array> {
   const amountOf = (row: number): number => rows[row * FEATURE_COUNT + AMOUNT] ?? NaN
   return Promise.resolve(
@@ -113,7 +113,7 @@ test('what stands behind the first match is left out, too', async () => {
 test('an alert without a score is told of its rules, and names no score', () => {
   const of = explainedOf({ text: `${HEAD}match: strictest\nrules:\n${ABROAD}` }, NaN)
   const found = unscoredWithoutRules(of)
-  // What is not scored is flagged, so the block becomes a flag.
+  // Unscored payments are flagged, so the block becomes a flag.
   deepStrictEqual(
     [found?.scoreThen, found?.outcomeThen, found?.text],
     [null, 'flag', 'without rule "abroad" it would have come to: flag'],
@@ -141,7 +141,7 @@ test('of any rules the fewest are named: without them it is milder, with any one
         const [explained, found] = await explain({
           text: `${HEAD}match: ${match}\nrules:\n${lines.join('')}`,
         })
-        // The score is a harmless one, so every alert is the work of rules.
+        // The score is harmless, so every alert comes from rules.
         strictEqual(found === null, explained.outcome === 'approve')
         if (found === null) return
         told += 1

@@ -18,7 +18,7 @@ const POPULATION: TrainingDistribution = {
   score: HALF,
 }
 
-/** Rows of which every value is the row's own; a score of a tenth of it. */
+/** Rows in which every value is the row's number; the score is a tenth of it. */
 function batchOf(values: readonly number[], change: object = {}): DecidedBatch {
   const features = new Float64Array(values.length * FEATURE_COUNT)
   for (const [row, value] of values.entries()) {

@@ -27,7 +27,7 @@ function setUp(broken: readonly string[] = []) {
   let switched = 0
   const models = new ModelSwitch({
     open: async (choice: Choice) => {
-      // As a folder is read: not at once.
+      // Asynchronous, like reading a folder.
       await Promise.resolve()
       const name = choice === null ? 'own' : names.find((each) => digestOf(each) === choice)
       if (name === undefined) throw new SluiceError('SLUICE_MODEL_NOT_FOUND', 'It is not there.')

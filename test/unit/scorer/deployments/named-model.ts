@@ -1,10 +1,10 @@
-// Models that only have a name, for what never looks inside of them.
+// Models that have only a name, for code that never uses their content.
 
 import type { ScoringModel } from '../../../../services/core/scoring/scoring-model.ts'
 import { policyOf, type Policy } from '../../../../services/scorer/deployments/policy.ts'
 
 export interface NamedModel extends ScoringModel {
-  /** How often it was closed. */
+  /** Number of calls of `close`. */
   readonly closed: number
 }
 

@@ -1,4 +1,4 @@
-// Goal: a policy in the shadow is asked just what the active one was asked, and what finds no place is counted.
+// Goal: a shadow policy gets exactly the input of the active one, and decisions without room are counted.
 
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -23,7 +23,7 @@ interface Decided {
   readonly duplicateOfOffset?: number
 }
 
-/** As much of a batch as a shadow looks at; every score is 0.95, and every decision a flag. */
+/** The part of a batch that a shadow reads; every score is 0.95, and every decision a flag. */
 function batchOf(decided: readonly Decided[]): DecidedBatch {
   return {
     decisions: decided.map((each) => ({

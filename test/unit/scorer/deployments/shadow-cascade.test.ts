@@ -1,5 +1,6 @@
-// Goal: in the shadow a cascade is judged as a whole where the payments before are known, and by its draft, marked so,
-// where not. Method: the released cascade on golden rows of its target; the oracle asks both nets row by row.
+// Goal: a shadow cascade is judged as a whole where the earlier payments are known, and by its first stage, annotated
+// as such, where they are not. Method: the released cascade on golden rows of its target; the oracle calls both nets
+// row by row.
 
 import { deepStrictEqual, ok } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -34,7 +35,7 @@ function present(own: Verifier | null, vectors: GoldenVectors | undefined) {
   return { verifier: own, golden: vectors, read: vectors.sequences }
 }
 
-/** The target's score of one row, asked about it alone. */
+/** The target's score of one row, computed alone. */
 async function targetScore(row: number): Promise<number> {
   const { sequences, amountsMinor } = known
   const [score = NaN] = await verifier.score(
@@ -56,7 +57,7 @@ test('rows in the band get the score of the large net, all others that of the sm
     scores.push(isVerified ? await targetScore(row) : (drafts[row] ?? NaN))
     annotations.push(isVerified ? 'verified' : null)
   }
-  // In slices, as the queue hands them over.
+  // In slices, as from the queue.
   const found: { scores: number[]; annotations: (CascadeAnnotation | null)[] } = {
     scores: [],
     annotations: [],
@@ -73,7 +74,7 @@ test('where the payments before are not known the draft stands, and says so', as
   const stands = isInBand.map((isWanted) => (isWanted ? 'draft_stands' : null))
   const without = await scoreShadow(model, { ...known, sequences: null }, 0, rowCount)
   deepStrictEqual(without, { scores: drafts, annotations: stands })
-  // Revisions follow the first decisions, and have none.
+  // Revisions follow the first decisions, and have no sequences.
   const first = isInBand.indexOf(true) + 1
   const some = known.sequences.slice(0, first * SEQUENCE_LENGTH)
   const { annotations } = await scoreShadow(model, { ...known, sequences: some }, 0, rowCount)

@@ -1,4 +1,4 @@
-// Goal: work that nobody waits for is done once, in slices and in order, is bounded, and may fail without an end to it.
+// Goal: background work is done once, in slices and in order, is bounded, and continues after failures.
 
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { setImmediate as nextTurn } from 'node:timers/promises'

@@ -1,5 +1,5 @@
-// The shadow on real models: the draft of the released one decides, a copy with other thresholds runs beside it. Cascades:
-// shadow-cascade.test.ts.
+// The shadow on real models: the first stage of the released one decides, a copy with other thresholds is the shadow.
+// Cascades: shadow-cascade.test.ts.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -137,7 +137,7 @@ test('each row is judged by both models, and each pair of outcomes counted', asy
 
 test('a label is held against both outcomes, once, with its amount', async (t) => {
   const { shadow, scores, thresholds, sum } = await setUp(t)
-  // A row that only the stricter of the two alerts.
+  // A row on which only the stricter model alerts.
   const index = scores.findIndex((score) => score >= STRICT.flag && score < STRICT.block)
   ok(index >= 0)
   const decided = decidedOf(scores, thresholds)
@@ -165,7 +165,7 @@ test('more rows than may wait are left out and counted; nothing grows', async (t
   const { shadow, scores, thresholds, sum } = await setUp(t)
   const decided = decidedOf(scores, thresholds)
   const offers = Math.ceil(SHADOW_ROWS_MAX / golden.rowCount) + 5
-  // In one turn of the event loop, so that none is scored between.
+  // In one turn of the event loop, so that none is scored in between.
   for (let offer = 0; offer < offers; offer += 1) shadow.offer(decided, POLICY)
   const dropped = await sum('sluice_shadow_rows_total', { result: 'dropped' })
   ok(dropped >= 5 * golden.rowCount, `${dropped} dropped`)

@@ -1,5 +1,5 @@
-// Goal: input behind an open transaction is measured and logged, and never said to be fine when nothing is known. Method:
-// fetches as a client hands them over, the clock moved by hand.
+// Goal: input behind an open transaction is measured and logged, and never reported as fine when its state is unknown.
+// Method: fetches as a client passes them on, the clock moved by hand.
 
 import { deepStrictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -42,7 +42,7 @@ class Setting {
     this.input.saw({ topic, partition, records: [], nextOffset, ...ends })
   }
 
-  /** Observed after more time, in which the same was fetched again. */
+  /** The observation after more time, in which the same was fetched again. */
   observedAfter(ms: number): number | null | undefined {
     this.clock.advanceMs(ms)
     this.input.observe()

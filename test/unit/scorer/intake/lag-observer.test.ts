@@ -1,5 +1,5 @@
-// Goal: the lag is what the broker and the partitions say, and nothing when they cannot say. Method: the broker behind a
-// function, the clock moved by hand.
+// Goal: the lag follows from the broker and the partitions, and has no value when they are unknown. Method: the broker
+// behind a function, the clock moved by hand.
 
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -20,7 +20,7 @@ class Setting {
   readonly partitions = new Map<number, PartitionStatus>()
   readonly ends = new Map<number, { low: number; high: number }>()
   readonly committed = new Map<number, number>()
-  /** By partition, what the series show; null after they were removed. */
+  /** By partition, the values of the series; null after they were removed. */
   readonly seen = new Map<number, Seen>()
   failures = 0
   committedReads = 0

@@ -85,7 +85,7 @@ test('a batch of an aligned replay ends before a watermark far beyond where its 
     return taken?.entries.map(({ offset }) => offset)
   }
   assert.deepEqual(offsetsTaken(-1), [0, 1, 2])
-  // Watermarks alone lead nobody away from a transaction that may be decided again.
+  // Watermarks alone never move the others away from a transaction that may be decided again.
   assert.deepEqual(offsetsTaken(farMs), [3, 4, 5])
   const live = new RecordQueue({ ...options, batchSizeMax: 10 }, 0, 0)
   live.push('transactions', [...first, ...jumps])
@@ -232,7 +232,7 @@ test('a batch was fetched when its newest transaction was added, also where that
   const inbox = new RecordQueue(options, 0, 0)
   inbox.push('transactions', [transactionAt(0), transactionAt(1)], 100)
   inbox.push('transactions', [transactionAt(1), transactionAt(2), transactionAt(3)], 200)
-  // All of them are there already, so this adds nothing.
+  // All of them are already there, so this adds nothing.
   inbox.push('transactions', [transactionAt(2), transactionAt(3)], 300)
   inbox.push('transactions', [transactionAt(4)], 400)
   const fetched = (mayGoOn = always) => inbox.take(NOW_MS, -1, mayGoOn)?.fetchedMs

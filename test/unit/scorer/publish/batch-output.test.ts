@@ -1,4 +1,4 @@
-// Goal: the trace of a transaction goes on in its alert and lease, and what becomes no alert costs nothing.
+// Goal: the trace of a transaction continues in its alert and lease, and transactions without an alert cost nothing.
 
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -32,7 +32,7 @@ const topics = {
   deadLetters: 'dead-letters',
 }
 
-/** Headers that count how often anything of them is looked at. */
+/** Headers that count how often they are read. */
 function watched(looks: { count: number }) {
   const look = (): void => {
     looks.count += 1
@@ -51,7 +51,7 @@ function watched(looks: { count: number }) {
   )
 }
 
-/** Ten transactions, as the inbox hands them over. */
+/** Ten transactions, as taken from the queue. */
 function takeTen(headers: Record<string, Buffer>): Taken {
   const inbox = new RecordQueue(
     {

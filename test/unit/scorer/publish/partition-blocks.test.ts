@@ -1,6 +1,6 @@
-// Goal: a lease is opened once, grows by new evidence, and ends once, whatever happens in between.
-// Method: random lives of a few cards, with batches and crashes between any two steps, from what was committed; against
-// the same life in one piece, and against what must hold of any log of alerts.
+// Goal: a lease is opened once, grows by new evidence, and ends once, whatever happens in between. Method: random lives
+// of a few cards, with batches and crashes between any two steps, continued from the last commit; compared with the
+// same life in one piece, and with the invariants of any log of alerts.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -17,7 +17,7 @@ test('batches and crashes anywhere leave the same alerts, in the same order, and
       const broken = played(steps, stops)
       deepStrictEqual(broken.log.alerts, whole.log.alerts)
       deepStrictEqual(broken.table(), whole.table())
-      // And the topic says what the table says.
+      // The topic matches the table.
       deepStrictEqual(
         [...broken.log.open().leased].map((lease) => `${lease.card} ${lease.alertId}`).sort(),
         whole.table(),
@@ -63,7 +63,7 @@ test('no block is forgotten: once time has passed, each has been released or was
         else if (revision > 0 || lease?.grade === 'suspected') live.add(alertId)
       }
       for (const alertId of live) {
-        // A late block whose time was over before it came is never held.
+        // A late block whose time is over on arrival is never held.
         const own = lived.log.alerts.find((alert) => alert.alertId === alertId)
         const isOver = (own?.lease?.endMs ?? 0) <= (own?.decidedAtMs ?? 0)
         ok(own?.card === 'card-z' || isOver, `${alertId} is held for ever`)

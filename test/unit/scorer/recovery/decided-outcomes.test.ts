@@ -1,5 +1,5 @@
-// Goal: who folds a stretch of the log gets the first decisions of just its transactions, and neither reader runs away from
-// the other. Method: blocks and questions in chosen orders.
+// Goal: a reader of a range of the log gets the first decisions of exactly its transactions, and neither reader runs
+// ahead without limit. Method: decision batches and requests in chosen orders.
 
 import { deepStrictEqual, rejects, strictEqual } from 'node:assert/strict'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -39,7 +39,7 @@ async function offsetsBelow(outcomes: DecidedOutcomes, nextOffset: number) {
   return (await outcomes.take(nextOffset)).outcomes.map(({ offset }) => offset)
 }
 
-/** Whether it is settled once everything that can go on has gone on. */
+/** True when it is settled once everything else has run. */
 async function isFinalised(promise: Promise<unknown>): Promise<boolean> {
   let settled = false
   void promise.finally(() => {

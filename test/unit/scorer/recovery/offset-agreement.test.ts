@@ -1,5 +1,5 @@
-// Goal: committed offsets that are not where the last decision batch ends stop a partition, unless only what the log has lost
-// lies between. Method: the comparison alone.
+// Goal: committed offsets that do not match the end of the last decision batch stop a partition, unless only lost
+// records lie in between. Method: the comparison alone.
 
 import { strictEqual, throws } from 'node:assert/strict'
 import { test } from 'node:test'

@@ -31,7 +31,7 @@ function plan(
   })
 }
 
-/** Where a rebuild begins when nothing of an earlier one can be used. */
+/** Start of a rebuild when nothing of an earlier one is usable. */
 const FROM_START = {
   generation: EPOCH,
   ...LOW,
@@ -65,7 +65,7 @@ test('state whose next messages are gone from the log would keep a hole', () => 
   const planned = plan(at(99))
   deepStrictEqual(planned, { kind: 'rebuild', from: FROM_START, loss: 'behind' })
   strictEqual(plan(at(500, 1, 9)).kind, 'rebuild')
-  // Nothing is missing of what is decided.
+  // Nothing decided is missing.
   strictEqual(plan(at(500, 1, 50), null, { low: { ...LOW, nextOffset: 600 } }).kind, 'current')
 })
 

@@ -1,4 +1,4 @@
-// Goal: options that do not go together are refused by name, and a simulation stays in the past.
+// Goal: conflicting options are refused by name, and a simulation stays in the past.
 
 import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict'
 import { test } from 'node:test'

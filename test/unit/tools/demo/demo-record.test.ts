@@ -1,4 +1,5 @@
-// Goal: living demos are found, dead ones are not taken for living, and names of others are not taken for a demo's.
+// Goal: running demos are found, ended ones are not mistaken for running, and other names are not mistaken for a
+// demo's.
 
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'

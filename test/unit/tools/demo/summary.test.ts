@@ -1,4 +1,4 @@
-// Goal: a run that adds up has no problems, and each thing that does not add up is one, in words.
+// Goal: a consistent run has no problems, and each inconsistency is one problem, in words.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,5 +1,5 @@
-// Goal: the count of a run finds everything that must not be, and nothing else. Method: runs made by hand with the
-// real codecs, whole ones and ones with a single fault each, in any order of messages.
+// Goal: the count of a run finds every forbidden message, and nothing else. Method: runs made by hand with the real
+// codecs, complete ones and ones with a single fault each, in any order of messages.
 
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'

@@ -9,7 +9,7 @@ function int16(value: number): Buffer {
   return bytes
 }
 
-/** A response as a broker writes it: two keys, three tagged fields of which one is read. */
+/** A broker's response: two keys, and three tagged fields, one of which is read. */
 function response(): Buffer {
   const noTags = Buffer.from([0])
   const key = (id: number, min: number, max: number): Buffer =>

@@ -36,7 +36,7 @@ test('marked as version 1.7, a bill is valid under that schema, too', () => {
 
 type Path = readonly (string | number)[]
 
-/** Paths of all values inside. */
+/** Paths of all values in it. */
 function pathsOf(value: unknown, path: Path = []): readonly Path[] {
   if (typeof value !== 'object' || value === null) return [path]
   const entries: readonly (readonly [string | number, unknown])[] = Array.isArray(value)
@@ -63,7 +63,7 @@ test('whatever the published schema refuses, our reader refuses', () => {
   const bill = billOf('simulator')
   const values: readonly unknown[] = [undefined, null, 0, '', 'other', {}, [], [{}], { a: 1 }]
   let refused = 0
-  // Every change at every place: random draws could miss the one gap.
+  // Every change at every path: random draws could miss the one gap.
   for (const path of pathsOf(bill).filter(({ length }) => length > 0)) {
     for (const value of values) {
       const other = changed(bill, path, () => value)

@@ -1,5 +1,5 @@
 // Goal: the class follows from the components that exist, as the framework defines it. Method: components removed one
-// by one, and MOF.yml of the released model against the form that the framework publishes.
+// by one, and MOF.yml of the released model against the published form of the framework.
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'

@@ -53,7 +53,7 @@ test('a half-finished folder of jars is not taken for a complete one, and is cle
   writeFileSync(join(`${folder}.4711.1.tmp`, 'kafka_2.13-4.3.1.jar'), '')
   strictEqual(hasJars(pomFile, kafkaFolder), false)
 
-  // A Maven that does what Maven does, without the network.
+  // A substitute for Maven that needs no network.
   const maven = join(kafkaFolder, 'mvn')
   writeFileSync(
     maven,

@@ -1,4 +1,4 @@
-// Goal: whatever answers at the address, its error says clearly what is wrong. Method: a real HTTP server that
+// Goal: whatever answers at the address, the error states clearly what is wrong. Method: a real HTTP server that
 // answers wrongly in one way at a time.
 
 import { deepStrictEqual, match, ok, rejects, strictEqual } from 'node:assert/strict'

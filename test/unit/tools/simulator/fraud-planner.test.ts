@@ -1,5 +1,5 @@
-// Goal: each planned pattern has the annotations by which it is meant to be found. Method: many episodes from many
-// seeds in one world; the annotations are those of the table at the head of fraud-episodes.ts.
+// Goal: each planned pattern has the characteristics by which it is meant to be found. Method: many episodes from many
+// seeds in one world; the characteristics are those of the table in fraud-episodes.ts.
 
 import { ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -113,7 +113,7 @@ test('a device sweep is one device with many cards at few merchants', () => {
       1,
     )
     ok(distinct(payments, (payment) => payment.merchant) <= 3)
-    // Cards are drawn one by one from the 300 of the world, so some come twice: 1.5 of 30 in the mean, and 13 never.
+    // Cards are drawn one by one from the 300 of the world, so some occur twice: 1.5 of 30 on average, and never 13.
     ok(distinct(payments, (payment) => payment.card) > payments.length * 0.6)
     ok(payments.length >= 12 && spanMs(payments) <= 1.6 * HOUR_MS)
   })

@@ -44,11 +44,11 @@ function groupBy<Entry, Key>(
   return groups
 }
 
-// One stream for all tests that only look at it.
+// One stream for all tests that only read it.
 const stream: readonly StreamEvent[] = [...simulate({ seed: 7, transactionsMax: 120_000 })]
 
 test('the same seed gives the same stream, byte for byte, on every machine', () => {
-  // Changes only when the simulator is changed on purpose; committed models are then trained anew.
+  // Changes only when the simulator is changed on purpose; committed models are then trained again.
   strictEqual(
     digest({ seed: 42, transactionsMax: 20_000 }),
     'dca0a7b70e658612cb43028e6c4c98b1336df7f18ef9e8f953f056bb48a567c6',

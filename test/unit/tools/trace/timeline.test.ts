@@ -1,4 +1,4 @@
-// Goal: the steps of a transaction come in their order with right differences, and what is not known is never 0.
+// Goal: the steps of a transaction come in order with correct differences, and an unknown one is never 0.
 
 import { deepStrictEqual, doesNotMatch, match, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'

@@ -139,7 +139,7 @@ function naiveSteps(all: readonly Row[]): readonly number[] {
   return steps.toSorted((a, b) => a - b)
 }
 
-/** Information about the rows once it is known between which steps each one lies. */
+/** Information about the rows when it is known between which steps each one lies. */
 function gainOf(rows: readonly Row[], steps: readonly number[]): number {
   const edges = [-Infinity, ...steps, Infinity]
   const parts = steps.concat(Infinity).map((above, at) => {

@@ -16,7 +16,7 @@ const SHAPE = { draftUnits: [4], targetUnits: [4], eventUnits: [3], members: 2 }
 const backend = await openBackend('wasm')
 
 /**
- * A fraud exceeds the earlier payments of the card by far; the features are chance, or constant, and do not show it.
+ * A fraud exceeds the earlier payments of the card by far; the features are random, or constant, and do not show it.
  */
 function sourceOf(featureOf: (next: () => number) => number): RowSource {
   const next = randomOf(9)

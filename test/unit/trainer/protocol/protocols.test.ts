@@ -1,5 +1,4 @@
-// Rows that the handbook's protocol trains on and assesses: one payment of each card a day, and a fraud here and
-// there.
+// Rows that the handbook's protocol trains on and assesses: one payment of each card a day, and occasional frauds.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,4 +1,4 @@
-// The contract of docs/feature-contract.md: labels. Each test has a sentence of it as its name.
+// The contract of docs/feature-contract.md: labels. Each test is named by one of its sentences.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -8,7 +8,7 @@ import { Story, type Told } from '../../../../support/story.ts'
 const START_MS = 100 * DAY_MS
 const terminal = 't'
 
-/** A look at the terminal this long after the first events, by a card of its own, without leaving anything there. */
+/** A payment at the terminal this long after the first events, by a new card, that leaves nothing behind. */
 function look(story: Story, afterMs: number): Told {
   const told = story.pay({ atMs: START_MS + afterMs, terminal, card: `look-${afterMs}` })
   return told
@@ -74,7 +74,7 @@ test('A fraud share is known frauds over attempts in the same window, at most 1,
   story.label({ of: first.transaction, verdict: 'fraud', knownAtMs })
   assert.equal(look(story, 7 * DAY_MS + HOUR_MS).value('terminal_fraud_share_1d'), 0.25)
   assert.equal(look(story, 7 * DAY_MS).value('terminal_fraud_share_1d'), 1)
-  // Labels of transactions that never came: more frauds than attempts.
+  // Labels of transactions that never arrived: more frauds than attempts.
   for (const id of ['a', 'b']) {
     story.label({ of: { ...second.transaction, id }, verdict: 'fraud', knownAtMs })
   }
@@ -127,7 +127,7 @@ test('A label is about the transaction that has its id and its event time: of an
   const twice = (): readonly [Story, Told, Told] => {
     const story = new Story()
     const first = story.pay({ atMs: START_MS, terminal, id: 'used again' })
-    // Else it would be a duplicate.
+    // Otherwise it would be a duplicate.
     story.pay({ atMs: againMs - DAY_MS })
     const second = story.pay({ atMs: againMs, terminal, id: 'used again' })
     return [story, first, second]

@@ -1,5 +1,5 @@
-// The contract of docs/feature-contract.md: retries, duplicates and what comes late. Each test has a sentence of it as
-// its name.
+// The contract of docs/feature-contract.md: retries, duplicates and late transactions. Each test is named by one of its
+// sentences.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,4 +1,4 @@
-// The contract of docs/feature-contract.md: what is seen. Each test has a sentence of it as its name.
+// The contract of docs/feature-contract.md: visibility. Each test is named by one of its sentences.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -26,7 +26,7 @@ test('A transaction sees only events with a smaller offset in its own partition.
   const partition = new StoredPartition(new StoredPartitions(1), 0, log)
   const first = partition.step({ entryCount: 4, labelCount: 0 })
   partition.crash()
-  // Everything is in the state now, and seen again only as far as it comes before.
+  // Everything is in the state now, but only earlier events are visible.
   assert.deepEqual(partition.step({ entryCount: 4, labelCount: 0 }), first)
 })
 

@@ -1,4 +1,4 @@
-// Every numbered sentence of the contract is the name of a test in this folder, and the other way round.
+// Every numbered sentence of the contract is the name of a test in this folder, and every test has a sentence.
 
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'

@@ -1,4 +1,4 @@
-// The contract of docs/feature-contract.md: states. Each test has a sentence of it as its name.
+// The contract of docs/feature-contract.md: states. Each test is named by one of its sentences.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,4 +1,4 @@
-// The contract of docs/feature-contract.md: values. Each test has a sentence of it as its name.
+// The contract of docs/feature-contract.md: values. Each test is named by one of its sentences.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -10,7 +10,7 @@ import { idsInOrder, Story, type Payment, type Told } from '../../../../support/
 /** A Sunday at midnight. */
 const START_MS = 98 * DAY_MS
 
-/** What the last of these sees. */
+/** The features that the last of these payments sees. */
 function lastOf(payments: readonly Payment[]): Told {
   const told = payments.map((payment) => story.pay(payment))
   return told.at(-1) ?? assert.fail('nothing was paid')

@@ -1,4 +1,4 @@
-// The contract of docs/feature-contract.md: windows. Each test has a sentence of it as its name.
+// The contract of docs/feature-contract.md: windows. Each test is named by one of its sentences.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -29,7 +29,7 @@ const ENTITY_COUNTS = [
   ['network_distinct_cards_1d', 2 * HOUR_MS, DAY_MS],
 ] as const
 
-/** One earlier event of this age, and what a transaction sees then. */
+/** One earlier event of this age, and the features that a transaction sees then. */
 function withOneOfAge(ageMs: number, id = 'later'): Told {
   const story = new Story()
   const names = { terminal: 't', merchant: 'm', device: 'd', ipNetwork: 'n' }
@@ -37,7 +37,7 @@ function withOneOfAge(ageMs: number, id = 'later'): Told {
   return story.pay({ atMs: START_MS, id, ...names })
 }
 
-/** As many as are kept singly in the day before `atMs`, a minute apart. */
+/** As many events as are stored singly in the day before `atMs`, a minute apart. */
 function crowd(story: Story, count: number, fromMs: number, stepMs: number): void {
   story.payAt(Array.from({ length: count }, (_, index) => fromMs + index * stepMs))
 }

@@ -43,7 +43,7 @@ function transactionAt(log: RecordedLog, offset: number): Transaction {
   return entry.transaction
 }
 
-/** The value that the list stands for; undefined where it does not tell. */
+/** The value that follows from the list; undefined when the list alone does not determine it. */
 function valueOf(
   { definition }: ExplainedFeature,
   { events, labels, includesCurrent }: Contributors,
@@ -56,7 +56,7 @@ function valueOf(
   )
   const sinceS = (timeMs: number | undefined): number =>
     timeMs === undefined ? NaN : (current.timeMs - timeMs) / 1_000
-  // Others are not told by their list alone.
+  // The list alone does not determine the others.
   const aggregate: string = definition.aggregate
   switch (aggregate) {
     case 'count':
@@ -143,7 +143,7 @@ test('a label on an earlier use of an id is not said to have counted for a later
   const again = pay('used again', againMs)
   const items: readonly StreamItem[] = [
     { kind: 'transaction', transaction: first },
-    // Else the next would be a duplicate.
+    // Otherwise the next one would be a duplicate.
     { kind: 'transaction', transaction: pay('between', againMs - DAY_MS) },
     { kind: 'transaction', transaction: again },
     { kind: 'label', label: labelOf(again, againMs + DAY_MS, 'fraud') },
@@ -168,7 +168,7 @@ test('a label on an earlier use of an id is not said to have counted for a later
   )
 })
 
-/** A transaction that names no such entity has no list, and a value that is absent. */
+/** A transaction that names no such entity has no list, and an absent value. */
 function isUnnamed({ definition, recorded }: ExplainedFeature, transaction: Transaction): boolean {
   const { entity } = definition
   if (entity === 'transaction' || entity === 'card') return false

@@ -88,7 +88,7 @@ test('crowded hours are merged only below what a frontier may still ask for', ()
       chunks,
       (steps, plan, sizes) => {
         const logs = dealLive(inMemory(itemsOf(steps)), PARTITIONS)
-        // Blocks are minutes apart, so that merging keeps up with them.
+        // Decision batches are minutes apart, so that merging keeps up with them.
         const batches = runLive(logs, plan, 40_000)
         const tally = replayOf({ logs, batches, chunks: sizes })
         assert.deepEqual([...tally.mismatches], [])

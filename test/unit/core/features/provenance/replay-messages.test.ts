@@ -1,4 +1,4 @@
-// The messages that a replayed partition keeps: found until they are forgotten, and bounded by the time that they are of.
+// The messages that a replayed partition keeps: found until they are removed, and bounded by their times.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,4 +1,4 @@
-// Record batches for tests: honest ones of our own encoder, and any others with a right checksum.
+// Record batches for tests: valid ones of our own encoder, and any others with a correct checksum.
 
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
@@ -30,7 +30,7 @@ export const recordByKafkajs = createRequire(import.meta.url)(
   headers?: KafkajsHeaders
 }) => { readonly buffer: Buffer }
 
-/** Computes the checksum anew. */
+/** Computes the checksum again. */
 export function seal(batch: Buffer): Buffer {
   batch.writeUInt32BE(crc32c(batch.subarray(21)), 17)
   return batch
@@ -41,7 +41,7 @@ export function at(offset: number, batch: Buffer): Buffer {
   return batch
 }
 
-/** A batch at `offset` with one record for each value. */
+/** A batch at `offset` with one record per value. */
 export function batchAt(
   offset: number,
   values: readonly string[],
@@ -78,7 +78,7 @@ export interface BatchParts {
   readonly offset?: number
 }
 
-/** A batch of any body, with a right checksum. */
+/** A batch of any body, with a correct checksum. */
 export function batchOf({
   body,
   recordCount,
@@ -125,7 +125,7 @@ export const offsetsOf = (records: readonly LogRecord[]): number[] =>
 export const valuesOf = (records: readonly LogRecord[]): (string | null)[] =>
   records.map(({ value }) => value?.toString() ?? null)
 
-/** Names and values of headers, in hex, whoever made the object. */
+/** Names and values of headers, in hex, for objects of any prototype. */
 export function headersOf(
   headers: KafkajsHeaders | OutgoingRecord['headers'],
 ): [string, string[]][] {

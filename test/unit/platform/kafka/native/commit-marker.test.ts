@@ -1,4 +1,4 @@
-// Goal: the commit marker of a record is that of its own transaction, however its partition is fetched.
+// Goal: the commit marker found for a record is that of its own transaction, however its partition is fetched.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -16,7 +16,7 @@ const BATCHES = [
   marker(18, 1, 'commit', NOW_MS + 3),
 ] as const
 
-/** The marker of the record, when each fetch answers so many batches, the last one of them cut off. */
+/** The marker of the record, when each fetch returns this many batches, the last one cut off. */
 function found(offset: number, perFetch: number, batches: readonly Buffer[] = BATCHES) {
   const search = new MarkerSearch(offset)
   for (let first = 0; first < batches.length; first += perFetch) {

@@ -1,4 +1,4 @@
-// Goal: a partition is read on wherever its leader goes. Method: a cluster whose leaders are moved by the test;
+// Goal: a partition is read wherever its leader moves. Method: a cluster whose leaders are moved by the test;
 // test/integration/log-client.test.ts reads from a real broker, test/integrity/broker-kills.test.ts moves real leaders.
 
 import { deepStrictEqual } from 'node:assert/strict'

@@ -1,5 +1,5 @@
-// Goal: a range is read to its end whatever a broker answers, or ends with an error that says why. Method: a cluster whose
-// answers are written down; test/integration/log-client.test.ts reads from a real broker.
+// Goal: a range is read to its end whatever a broker answers, or ends with an error that names the cause. Method: a
+// cluster with scripted answers; test/integration/log-client.test.ts reads from a real broker.
 
 import assert, { deepStrictEqual, rejects, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -12,7 +12,7 @@ import { batchAt } from './batch-fixture.ts'
 
 const TOPIC_ID = '00000000-0000-0000-0000-000000000001'
 
-/** One answer to a fetch: what it tells of the partition, nothing of it, or no answer. */
+/** One answer to a fetch: fields of the partition, an answer without it, or no answer. */
 type Answer = Partial<FetchedPartition> | 'throttled' | Error
 
 interface Asked {
@@ -20,7 +20,7 @@ interface Asked {
   readonly bytesMax: number
 }
 
-/** A cluster that gives these answers, one after the other, and notes what it was asked for. */
+/** A cluster that returns these answers, one after the other, and records the requests. */
 function clusterOf(answers: readonly Answer[], topicIds: readonly string[] = [TOPIC_ID]) {
   const asked: Asked[] = []
   let forgotten = 0

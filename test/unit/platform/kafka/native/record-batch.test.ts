@@ -45,7 +45,7 @@ interface KafkajsBatch {
   readonly maxTimestamp: string
   readonly records: readonly KafkajsRecord[]
 }
-/** kafkajs' own encoder and decoder of batches: what it reads and writes is what other clients read and write. */
+/** kafkajs' own encoder and decoder of batches, which represent other clients. */
 const require = createRequire(import.meta.url)
 const KafkajsDecoder = require('kafkajs/src/protocol/decoder') as new (bytes: Buffer) => object
 const decodeByKafkajs = require('kafkajs/src/protocol/recordBatch/v0/decoder') as (
@@ -55,7 +55,7 @@ const { RecordBatch: encodeByKafkajs } = require('kafkajs/src/protocol/recordBat
   RecordBatch: (options: object) => Promise<{ readonly buffer: Buffer }>
 }
 const bytes = fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array))
-/** No name of a property that every object has: kafkajs loses such headers. */
+/** Excludes names of properties that every object has: kafkajs loses such headers. */
 const plainText = fc.string({ unit: 'binary', maxLength: 40 }).filter((name) => !(name in {}))
 const text = fc.string({ unit: 'binary', maxLength: 40 })
 function outgoingRecords(headerName: fc.Arbitrary<string>): fc.Arbitrary<OutgoingRecord[]> {

@@ -113,7 +113,7 @@ describe('an aborted transaction', () => {
       { producerId: 1n, firstOffset: 0 },
     ]
     assert.deepEqual(valuesOf(await takeAll(cursorOver(set, { aborted }))), ['a', 'b', 'c'])
-    // A Fetch that begins inside of both.
+    // A Fetch that begins inside both.
     const cursor = cursorOver(set.subarray(batchAt(0, ['aborted', 'aborted']).length), {
       aborted,
       fromOffset: 2,
@@ -170,7 +170,7 @@ describe('an aborted transaction', () => {
     ])
     const aborted = [{ producerId: 1n, firstOffset: 0 }]
     assert.deepEqual(await takeAll(cursorOver(set, { aborted })), [])
-    // The same record of a transaction that was committed is data.
+    // The same record of a committed transaction is data.
     const [committed] = await takeAll(cursorOver(set))
     assert.deepEqual(committed?.key, key)
   })
@@ -208,7 +208,7 @@ describe('a hostile log', () => {
           const changed = Buffer.from(set)
           changed[index] = (changed[index] as number) ^ flip
           const cursor = cursorOver(changed, { fromOffset: 5 })
-          // All records before it are handed out first, and none of it or after it.
+          // All records before it are returned first, but none of its own or later ones.
           assert.deepEqual(valuesOf(await cursor.take(10)), ['before'])
           assert.equal(cursor.nextOffset, 6)
           for (let call = 0; call < 2; call += 1)
@@ -377,7 +377,7 @@ describe('a hostile log', () => {
   }
 
   test('may number the records of a batch as it likes', async () => {
-    // Brokers do not look at these deltas; they count the records.
+    // Brokers do not check these deltas; they count the records.
     const body = bodyOf(3, (index) => [7, -3, 7][index] as number)
     const cursor = cursorOver(batchOf({ body, recordCount: 3, offset: 10 }))
     assert.deepEqual(offsetsOf(await takeAll(cursor)), [10, 11, 12])
@@ -423,7 +423,7 @@ describe('a hostile log', () => {
   })
 
   test('may have a record with too many headers, which are not decoded', async () => {
-    // The bytes after the count are no headers: to decode them would fail.
+    // The bytes after the count are not headers: decoding them would fail.
     const count = Buffer.from([0x80, 0x7d])
     const content = Buffer.concat([
       Buffer.from([0, 0, 2, 2, 0x6b, 2, 0x76]),

@@ -1,4 +1,4 @@
-// Panels and series for tests of the preview, with everything that a test does not speak of left plain.
+// Panels and series for tests of the preview, with defaults for everything that a test does not set.
 
 import type {
   Override,
@@ -44,7 +44,7 @@ export function sampleSeries(name: string, points: readonly Point[]): Series {
   return { labels: { name }, points }
 }
 
-/** One panel whose first target has these series; a second step each 10 s. */
+/** One panel whose first target has these series, with one point every 10 s. */
 export function sampleData(
   series: readonly Series[],
   changes: Partial<PanelModel> = {},

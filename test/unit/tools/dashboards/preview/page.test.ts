@@ -59,7 +59,7 @@ test('no text from outside becomes markup, wherever it stands', () => {
   })
   strictEqual(states.filter(({ state }) => state === 'data').length, PANEL_TYPES.length)
   doesNotMatch(html, /<script|<img|onerror='/)
-  // One style sheet and one title: nothing has ended them early.
+  // One style sheet and one title: no name has ended them early.
   strictEqual(html.split('</style>').length, 2)
   strictEqual(html.split('</title></style>').length, 1)
 })

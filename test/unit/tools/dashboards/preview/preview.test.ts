@@ -1,5 +1,5 @@
-// Goal: the command makes one file from the committed dashboards, and says what it could not show.
-// Method: run it as people do, against a server that answers every query alike.
+// Goal: the command makes one file from the committed dashboards, and reports what it could not show. Method: the
+// command as users run it, against a server that gives every query the same answer.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { spawn } from 'node:child_process'
