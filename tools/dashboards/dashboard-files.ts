@@ -16,7 +16,7 @@ export const DASHBOARDS: readonly DashboardDefinition[] = [
   runtime,
 ]
 
-// The committed JSON of the dashboards: what it must be, and where it lies.
+// The committed JSON files of the dashboards: their folder and their expected content.
 
 export const DASHBOARDS_FOLDER = join(import.meta.dirname, '../../infra/grafana/dashboards')
 

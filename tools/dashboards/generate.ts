@@ -1,7 +1,5 @@
-// Writes the dashboards that Grafana provisions, from tools/dashboards/definitions.
-//
-// `npm run dashboards` writes them; with `--check` it only compares, and exits 1 when a
-// file is missing, differs, or has no dashboard any more.
+// Writes the dashboards that Grafana provisions, from tools/dashboards/definitions. `npm run dashboards` writes them;
+// `--check` only compares, and exits 1 when a file is missing, differs, or belongs to no dashboard.
 
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

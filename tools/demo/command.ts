@@ -1,4 +1,4 @@
-// sluice demo: everything at once, on a machine with nothing set up, and nothing left of it afterwards.
+// sluice demo: runs the whole system on a machine with nothing set up, and removes everything afterwards.
 
 import { writeFileSync } from 'node:fs'
 import { Option, type Command } from 'commander'
@@ -102,10 +102,10 @@ function addPaceOptions(command: Command): void {
 
 async function run(options: DemoOptions): Promise<void> {
   const plan = planDemo(options, systemClock.nowMs())
-  // A path that does not exist should not cost the start of two servers.
+  // Checked before two servers are started in vain.
   if (plan.source.kind === 'replay') await openReplay(plan.source.replay)
   const signal = interruptSignal()
-  // A closed terminal is as good as Ctrl-C: nothing may be left.
+  // A closed terminal ends the demo like Ctrl-C, so that nothing is left behind.
   process.once('SIGHUP', () => process.kill(process.pid, 'SIGTERM'))
   const end = await runDemo(plan, signal)
   if (end === null) {

@@ -1,5 +1,6 @@
-// The demo's enforcer: the reference enforcer in this process, which refuses blocked cards and answers with receipts. The
-// traffic of a demo is of another time than ours and runs faster, so its clock is the event time of the alerts.
+// The demo's enforcer: the reference enforcer in this process, which refuses blocked cards and answers with receipts.
+// The event time of a demo differs from the wall clock and runs faster, so the enforcer's clock is the event time of
+// the alerts.
 
 import { randomBytes } from 'node:crypto'
 import { loadEnforcerConfig, runEnforcer } from '../../services/alerts/index.ts'
@@ -10,15 +11,15 @@ import type { KafkaConnection } from '../../services/platform/kafka/kafka-connec
 import { openLogger } from '../../services/platform/log.ts'
 import type { Screen } from './screen.ts'
 
-/** Names it in its receipts and in its group. */
+/** The name in its receipts and of its group. */
 export const DEMO_ENFORCER = 'demo'
 
 export interface DemoEnforcer {
-  /** Receipts that are committed, by status. */
+  /** Committed receipts, by status. */
   readonly counts: Readonly<Record<Enforced['status'], number>>
   /** Port of POST /authorise. */
   readonly port: number
-  /** Rejects when it cannot go on; never resolves otherwise. */
+  /** Rejects when the enforcer cannot continue; never resolves. */
   readonly failed: Promise<never>
   close(): Promise<void>
 }

@@ -61,7 +61,7 @@ export interface DemoPlan {
   readonly summaryFile: string | null
   /** Prometheus and a page with the dashboards run alongside. */
   readonly isWatched: boolean
-  /** Made once the traffic runs; when its alert has come and gone, the demo sends nothing more. */
+  /** The fault to make once traffic flows; when its alert has fired and cleared, the demo sends nothing more. */
   readonly fault: FaultName | null
   /** HTML file for the dashboards at the end. */
   readonly dashboardsFile: string | null

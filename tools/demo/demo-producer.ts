@@ -10,7 +10,7 @@ import type { DemoPlan } from './demo-plan.ts'
 export interface DemoProducer extends Closable {
   /** Counts of sent messages, once all are acknowledged. Rejects when it cannot continue. */
   readonly done: Promise<Summary>
-  /** Up to which event time it has sent; null at the start. */
+  /** The event time up to which it has sent; null at the start. */
   readonly eventTimeMs: number | null
 }
 
@@ -43,7 +43,7 @@ export function openProducer(
       onMapping,
     },
   )
-  // A failure may come before anybody awaits it; those who await it later still see it.
+  // It may fail before anybody awaits `done`; a later await still rejects.
   done.catch(() => undefined)
   return {
     done,

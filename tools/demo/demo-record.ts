@@ -1,5 +1,5 @@
-// Which demos run, as written to .sluice/run/demos/: so that `sluice alerts tail` finds the running one, and what
-// a killed one has left is found, apart from that of a living one.
+// The record of running demos in .sluice/run/demos/. `sluice alerts tail` finds the running demo by it, and the traces
+// of a killed demo are distinguished from those of a running one.
 
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -39,7 +39,7 @@ const RECORD = z
 /** One demo. All its names begin with its id: `demo-<id>`. */
 export type DemoRecord = z.infer<typeof RECORD>
 
-/** The demo's topics, its consumer group and its stream all begin with this, and with nothing else's. */
+/** The names of the demo's topics, consumer group and stream all begin with this; no other name does. */
 export function demoName(id: string): string {
   return `demo-${id}`
 }
@@ -64,7 +64,7 @@ export function writeDemoRecord(
   }
 }
 
-/** Living demos, newest first. Records of dead ones are removed. */
+/** Running demos, newest first. Records of dead ones are removed. */
 export function readLivingDemos(stateFolder: string): readonly DemoRecord[] {
   const folder = recordFolder(stateFolder)
   const living: DemoRecord[] = []
@@ -93,7 +93,7 @@ function listFiles(folder: string): readonly string[] {
   }
 }
 
-// The traces of a demo in Kafka and Redis, and their removal: topics, consumer group, state keys.
+// The traces of a demo in Kafka and Redis, and their removal: topics, consumer groups, state keys.
 
 const REDIS_COMMAND_MS_MAX = 5_000
 const KAFKA_CONNECTION_MS_MAX = 3_000
@@ -127,7 +127,7 @@ export function createDemoTopics(admin: Admin, id: string): Promise<void> {
   })
 }
 
-/** Ids of demos that have topics or a group here and do not run any more. */
+/** Ids of demos that have topics or a group here and no longer run. */
 export async function leftoverDemoIds(
   admin: Admin,
   living: readonly string[],
@@ -138,7 +138,7 @@ export async function leftoverDemoIds(
   return [...ids].filter((id) => id !== null).filter((id) => !living.includes(id))
 }
 
-/** Removes everything of one demo. Goes on when a part fails and returns what did. */
+/** Removes everything of one demo. Continues when a part fails, and returns the failures. */
 export async function removeDemo(
   admin: Admin,
   redis: RedisConnection,
@@ -154,7 +154,7 @@ export async function removeDemo(
   }
   await Promise.all([
     attempt('topics', () => deleteTopics(admin, `${demoName(id)}.`)),
-    // Absent when the scorer never came as far as to commit.
+    // Absent when the scorer never committed.
     admin.deleteGroups(groupsOf(id)).catch(() => undefined),
     attempt('Redis keys', () => deleteState(redis, demoName(id))),
   ])

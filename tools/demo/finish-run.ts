@@ -1,4 +1,4 @@
-// The end of a demo with --exit: waits until all is decided, then counts it again from the topics.
+// The end of a demo with --exit: waits until everything is decided, then recounts it from the topics.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Admin } from 'kafkajs'
@@ -51,7 +51,7 @@ export async function finishRun(
   const tally = await tallyTopics(run, topicPrefix, run.codecs, signal)
   const { flag, block, release, unknown } = tally.alerts
   const received = (): number => subscriber.counts.received + subscriber.counts.notRead
-  // The subscriber may be a fetch behind; what it has not got after that is a finding.
+  // The subscriber may be a fetch behind; an alert that it still lacks afterwards is reported.
   await pollUntil(() => received() >= flag + block + release + unknown + tally.laterWords, {
     limitMs: SUBSCRIBER_WAIT_MS,
     everyMs: SUBSCRIBER_POLL_MS,
@@ -74,12 +74,12 @@ export async function finishRun(
   return { summary }
 }
 
-// Reads the topics of a run from beginning to end, with a committed reader that has nothing to do with the scorer,
-// and waits until there is nothing left to decide.
+// Reads the topics of a run from beginning to end with a committed reader that is independent of the scorer, and waits
+// until nothing is left to decide.
 
 const TALLIED: readonly TalliedTopic[] = ['transactions', 'decisions', 'alerts', 'dead-letters']
 const POLL_MS = 100
-/** Long enough for a restart of the scorer and a session time-out; without progress beyond it, it hangs. */
+/** Long enough for a restart of the scorer and a session time-out. A longer standstill means that it hangs. */
 const STANDSTILL_MS_MAX = 60_000
 
 /** Counts everything in the topics with this prefix. */
@@ -113,9 +113,8 @@ export async function tallyTopics(
 }
 
 /**
- * Waits until the group has committed everything that is in both input topics at the call. False when it stands
- * still before that.
- * @throws the signal's reason.
+ * Waits until the group has committed everything that both input topics hold at the call. False when progress stops
+ * before that. @throws the signal's reason.
  */
 export async function waitUntilDecided(
   admin: Admin,

@@ -1,7 +1,6 @@
-// The demo: servers, topics, scorer, subscriber and producer, put together, watched, and taken apart again.
-//
-// Everything that is opened is closed in reverse order, however the demo ends: the producer first, so that what
-// it took is sent; then the scorer; then the subscriber; then the topics and keys; then the servers.
+// The demo: starts servers, topics, scorer, subscriber and producer, watches them, and closes them again.
+// Everything that is opened is closed in reverse order, however the demo ends: first the producer, so that everything
+// it accepted is sent; then the scorer; then the subscriber; then the topics and keys; then the servers.
 
 import { join } from 'node:path'
 import type { Admin } from 'kafkajs'
@@ -63,8 +62,8 @@ export interface Demo {
 }
 
 /**
- * Runs the demo until it ends or the signal comes, and leaves nothing behind. Null when the signal ended it.
- * @throws SluiceError when something cannot start, or stops by itself.
+ * Runs the demo until it ends or the signal aborts, and leaves nothing behind. Null when the signal ended it. @throws
+ * SluiceError when something cannot start, or stops by itself.
  */
 export async function runDemo(plan: DemoPlan, signal: AbortSignal): Promise<RunEnd | null> {
   const screen = openScreen({ json: plan.json })
@@ -73,7 +72,7 @@ export async function runDemo(plan: DemoPlan, signal: AbortSignal): Promise<RunE
     const demo = await openDemo(plan, screen, signal, opened)
     return await watch(demo, signal)
   } catch (error) {
-    // Whatever breaks because of the interruption is a part of it.
+    // Any failure after an abort is a consequence of it.
     if (signal.aborted) return null
     throw error
   } finally {
@@ -91,7 +90,7 @@ async function openDemo(
 ): Promise<Demo> {
   const root = repositoryRoot()
   const stateFolder = stackPaths(root).state
-  // Installing it takes a while, in which traffic would pile up.
+  // Installed before the traffic starts, which would pile up during an installation.
   const prometheus = plan.isWatched ? await observationProgram(screen.say, signal) : null
   const stack = await provisionStack({ root, onProgress: screen.say, signal })
   opened.push({ close: () => stack.stop() })
@@ -189,7 +188,7 @@ async function startProcesses(
   }
 }
 
-/** Creates the topics; closing removes them, with all else that the demo has put into Kafka and Redis. */
+/** Creates the topics; closing removes them, and everything else that the demo has written to Kafka and Redis. */
 async function openTraces(
   plan: DemoPlan,
   stack: Stack,
@@ -209,7 +208,7 @@ async function openTraces(
   return admin
 }
 
-/** Removes the traces of killed demos, where the servers are ours. A failure here does not fail the demo. */
+/** Removes the traces of killed demos, if Sluice started the servers. A failure here does not fail the demo. */
 async function removeLeftovers(
   admin: Admin,
   stack: Stack,
@@ -233,7 +232,7 @@ function scorerEnv(plan: DemoPlan, stack: Stack, redisUrl: string): NodeJS.Proce
     ...process.env,
     ...plan.scorerEnv,
     SLUICE_KAFKA_BROKERS: stack.kafka.brokers.join(','),
-    // A given one stays as it is: it may carry the password, which this URL does not.
+    // A URL from the environment is kept: it may carry the password, which this URL does not.
     ...(stack.redis.provider === 'environment' && redisUrl === stack.redis.url
       ? {}
       : { SLUICE_REDIS_URL: redisUrl }),
@@ -275,7 +274,7 @@ function introduce(
   if (!plan.exits) say('Ctrl-C stops everything and cleans up')
 }
 
-/** Shows how things go until the signal, a failure, or the end. */
+/** Shows the status until the signal aborts, something fails, or the demo ends. */
 async function watch(demo: Demo, signal: AbortSignal): Promise<RunEnd | null> {
   const { scorer, subscriber, enforcer, producer, screen, plan, watched } = demo
   const interrupted = new Promise<null>((resolve) => {

@@ -1,4 +1,4 @@
-// The demo's scorer: a process of its own, as in real life, that never outlives the demo.
+// The demo's scorer: a separate process, as in production, that never outlives the demo.
 
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -14,7 +14,7 @@ const LOG_TAIL_LINES = 20
 export interface ScorerProcess {
   readonly pid: number
   readonly metricsPort: number
-  /** Resolves when the process has ended although nobody asked it to. */
+  /** Resolves when the process ends without `stop`. */
   readonly failed: Promise<SluiceError>
   /** SIGTERM, then SIGKILL. Resolves once the process has ended. */
   stop(): Promise<void>
@@ -66,7 +66,7 @@ export async function startScorer(
 
 function spawnScorer(env: NodeJS.ProcessEnv, logFile: string): ChildProcess {
   const root = repositoryRoot()
-  // Works from the sources and from dist.
+  // Works both from the sources and from dist.
   const [extension] = /\.[jt]s$/.exec(import.meta.filename) ?? ['.ts']
   const entry = join(import.meta.dirname, `../../services/scorer/main${extension}`)
   mkdirSync(dirname(logFile), { recursive: true })
@@ -75,7 +75,7 @@ function spawnScorer(env: NodeJS.ProcessEnv, logFile: string): ChildProcess {
     return spawn(process.execPath, [entry], {
       cwd: root,
       env,
-      // With the channel the scorer sees when we are gone, however that came about.
+      // Through the channel the scorer notices that this process has ended, for whatever reason.
       stdio: ['ignore', log, log, 'ipc'],
       // Ctrl-C reaches every process of the terminal's group; the demo decides when the scorer stops.
       detached: true,
@@ -135,7 +135,7 @@ function tailOf(file: string): string {
   }
 }
 
-// The demo's scorer, which a fault may stop and start again without that being a failure of the demo.
+// The demo's scorer, which a fault may stop and restart without failing the demo.
 
 export interface RestartableScorer extends ScorerProcess {
   /** Stops the process until `resume`. */

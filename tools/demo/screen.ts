@@ -20,23 +20,23 @@ export function count(value: number): string {
   return value.toLocaleString('en-US')
 }
 
-// The output of the demo: alerts on standard output, and a status line that rewrites itself below them. Without a
-// terminal the status is a line on standard error every few seconds.
+// The output of the demo: alerts on standard output, and a status line below them that rewrites itself. Without a
+// terminal, the status is printed on standard error every few seconds.
 
 const CLEAR_LINE = '\r\u001b[K'
 const STATUS_EVERY_MS = 5_000
-/** Printing is synchronous: beyond what anybody reads it would only slow the demo down. */
+/** Printing is synchronous: more lines than anybody can read would only slow the demo down. */
 const ALERT_LINES_PER_SECOND_MAX = 40
 
 export interface Screen {
   readonly alert: (alert: Alert) => void
   /** Answers of the enforcer. */
   readonly receipt: (alert: Alert, enforced: Enforced) => void
-  /** A line of the demo's own. */
+  /** A message of the demo itself. */
   readonly say: (line: string) => void
   /** Called once a second. */
   readonly status: (line: string) => void
-  /** Takes the status line away. */
+  /** Removes the status line. */
   readonly end: () => void
 }
 
@@ -100,7 +100,7 @@ export function openScreen(options: { readonly json: boolean }): Screen {
   }
 }
 
-/** Lines of this second; those beyond the limit are only counted. */
+/** Counts the lines of this second; those beyond the limit are not printed. */
 class LineBudget {
   #secondStartMs = 0
   #lines = 0

@@ -90,12 +90,12 @@ export interface ScorerNumbers {
   readonly deadLetters: number
 }
 
-/** Asks the scorer; null when it does not answer in time, as while it starts or stops. */
+/** Reads the scorer's page; null when it does not answer in time, for example during a start or stop. */
 export async function readScorerNumbers(port: number): Promise<ScorerNumbers | null> {
   try {
     return parseScorerNumbers(await fetchMetricsPage(metricsUrl(`127.0.0.1:${port}`), 'the scorer'))
   } catch {
-    return null // retried in a second; a scorer that has died is reported elsewhere
+    return null // Retried in a second; a dead scorer is reported elsewhere.
   }
 }
 

@@ -1,4 +1,4 @@
-// The demo's own subscriber: it sees alerts as anybody else would, shows them, and measures how soon they came.
+// The demo's own subscriber: it receives alerts like any other subscriber, shows them, and measures their latency.
 
 import { type AlertsTelemetry, tailAlerts } from '../../services/alerts/index.ts'
 import type { Codecs } from '../../services/core/wire/codecs.ts'
@@ -14,18 +14,18 @@ export interface Subscriber {
     readonly flag: number
     readonly block: number
     readonly release: number
-    /** Revisions of flags and blocks included. */
+    /** Includes revisions of flags and blocks. */
     readonly received: number
     readonly notRead: number
   }
   readonly all: LatencyCounts
   readonly recent: RecentLatencies
-  /** Rejects when the subscriber cannot go on; never resolves otherwise. */
+  /** Rejects when the subscriber cannot continue; never resolves. */
   readonly failed: Promise<never>
   close(): Promise<void>
 }
 
-/** Subscribes; resolves once no alert can be missed any more. */
+/** Subscribes; resolves once every later alert will be seen. */
 export async function openSubscriber(
   options: KafkaConnection & {
     readonly topicPrefix: string
@@ -56,7 +56,7 @@ export async function openSubscriber(
         counts.received += 1
         options.onAlert(alert)
         if (alert.action === 'release') counts.release += 1
-        // A later word on an alert comes when there is something to say, not soon after the payment.
+        // A revision comes when something changes, so its time since the payment is not a latency.
         if (alert.cause === null) {
           const latencyMs = receivedAtMs - alert.source.timestampMs
           all.add(latencyMs)
@@ -87,11 +87,11 @@ export async function openSubscriber(
   }
 }
 
-// Percentiles of latencies in whole milliseconds, exact up to ten minutes, in memory that does not grow.
+// Percentiles of latencies in whole milliseconds, exact up to ten minutes, in constant memory.
 
 const LATENCY_MS_MAX = 600_000
 
-/** Counts latencies; anything beyond ten minutes counts as ten minutes. */
+/** Counts latencies; anything above ten minutes counts as ten minutes. */
 export class LatencyCounts {
   readonly #counts = new Uint32Array(LATENCY_MS_MAX + 1)
   #total = 0
@@ -120,7 +120,7 @@ export class LatencyCounts {
   }
 }
 
-/** The newest latencies only, for a figure that shows how things are now. */
+/** Only the newest latencies, for a figure that shows the current state. */
 export class RecentLatencies {
   readonly #size: number
   readonly #values: number[] = []

@@ -1,4 +1,4 @@
-// The summary of a demo that has an end: what went in and came out, whether that fits together, and how fast.
+// The summary of a demo that has an end: inputs and outputs, whether they match, and how fast it ran.
 
 import type { Outcome } from '../../services/core/wire/records.ts'
 import type { TallyResult } from './topic-tally.ts'
@@ -10,7 +10,7 @@ export interface DemoSummary {
   readonly source: 'simulate' | 'replay'
   readonly startedAt: string
   readonly finishedAt: string
-  /** Messages of the transactions topic that are no watermarks. */
+  /** Messages of the transactions topic other than watermarks. */
   readonly transactions: number
   readonly decisions: number
   /** Transactions that could not be decided. */
@@ -21,7 +21,7 @@ export interface DemoSummary {
   readonly watermarks: number
   readonly outcomes: Readonly<Record<Outcome, number>>
   readonly alerts: Readonly<Record<'total' | 'flag' | 'block', number>>
-  /** Revisions of them: blocks extended and let go, decisions that a late payment changed. */
+  /** Revisions of alerts: blocks extended and released, decisions that a late payment changed. */
   readonly laterWords: number
   /** Decisions on a transaction id that was decided before. */
   readonly duplicates: number
@@ -29,7 +29,7 @@ export interface DemoSummary {
   readonly repeatedAlerts: number
   readonly missing: number
   readonly strays: number
-  /** Decisions by the time from the first to the last decision batch; null below two blocks. */
+  /** Decisions divided by the time from the first to the last decision batch; null for fewer than two batches. */
   readonly eventsPerSecond: number | null
   readonly eventToAlertMs: {
     readonly p50: number | null
@@ -43,7 +43,7 @@ export interface DemoSummary {
   readonly mode: string | null
   readonly alignment: string | null
   readonly node: string
-  /** The fault that was made and what became of its alert; null without one. */
+  /** The fault that was made and the course of its alert; null without a fault. */
   readonly fault: AlertStory | null
   /** Contradictions, as sentences; empty when there are none. */
   readonly problems: readonly string[]
@@ -68,7 +68,7 @@ export interface RunFacts {
   }
 }
 
-/** Puts the summary together, and judges it. */
+/** Builds the summary and lists its contradictions. */
 export function summarize(tally: TallyResult, run: RunFacts): DemoSummary {
   const { flag, block, release, unknown } = tally.alerts
   const { firstBatchMs, lastBatchMs } = tally
@@ -100,11 +100,11 @@ export function summarize(tally: TallyResult, run: RunFacts): DemoSummary {
       from: "time stamp of the transaction's record",
       to: 'receipt of the alert by a committed reader',
     },
-    backend: tally.lastBlock?.backend ?? null,
-    modelVersion: tally.lastBlock?.modelVersion ?? null,
-    modelDigest: tally.lastBlock?.modelDigest ?? null,
-    mode: tally.lastBlock?.mode ?? null,
-    alignment: tally.lastBlock?.alignment ?? null,
+    backend: tally.lastBatch?.backend ?? null,
+    modelVersion: tally.lastBatch?.modelVersion ?? null,
+    modelDigest: tally.lastBatch?.modelDigest ?? null,
+    mode: tally.lastBatch?.mode ?? null,
+    alignment: tally.lastBatch?.alignment ?? null,
     node: process.versions.node,
     fault: run.fault,
     problems: problemsOf(tally, run),

@@ -1,5 +1,5 @@
-// Counts what is in the topics of a run, message by message, and finds what should not be: an input without an
-// answer, an answer given twice, an answer to nothing. Pure; knows nothing of how the scorer works.
+// Counts the topics of a run, message by message, and finds errors: an input without an answer, an answer given twice,
+// an answer to nothing. Pure, and independent of the scorer's code.
 
 import { SluiceError } from '../../services/core/errors.ts'
 import type { Codecs } from '../../services/core/wire/codecs.ts'
@@ -30,7 +30,7 @@ export interface TalliedMessage {
 
 /** Result of the reading. */
 export interface TallyResult {
-  /** Messages of the transactions topic that are no watermarks. */
+  /** Messages of the transactions topic other than watermarks. */
   readonly transactions: number
   readonly watermarks: number
   readonly decisions: number
@@ -39,15 +39,15 @@ export interface TallyResult {
   readonly deadLetters: number
   readonly labelDeadLetters: number
   readonly deadLettersByReason: Readonly<Record<string, number>>
-  /** First words, by action. */
+  /** First revisions, by action. */
   readonly alerts: Readonly<Record<AlertAction, number>>
-  /** Revisions: blocks extended and let go, decisions that a late payment changed. */
+  /** Later revisions: blocks extended and released, decisions that a late payment changed. */
   readonly laterWords: number
-  /** Decisions on a transaction id that was decided before: answered, and counted here. */
+  /** Decisions on a transaction id that was decided before; they count as answers too. */
   readonly duplicates: number
-  /** Answers to an offset that had one already. Must be 0. */
+  /** Answers to an offset that already had one. Must be 0. */
   readonly repeatedAnswers: number
-  /** Alert revisions that were there already. Must be 0. */
+  /** Alert revisions that were already there. Must be 0. */
   readonly repeatedAlerts: number
   /** Transactions without an answer. Must be 0. */
   readonly missing: number
@@ -58,13 +58,13 @@ export interface TallyResult {
   /** Time stamps of the first and the last decision batch; null without any. */
   readonly firstBatchMs: number | null
   readonly lastBatchMs: number | null
-  readonly lastBlock: Pick<
+  readonly lastBatch: Pick<
     DecisionBatch,
     'backend' | 'modelVersion' | 'modelDigest' | 'mode' | 'alignment'
   > | null
 }
 
-/** Counts. Messages may come in any order of topics and partitions. */
+/** Counts the messages, in any order of topics and partitions. */
 export class TopicTally {
   readonly #codecs: Codecs
   readonly #offsets = new Map<number, Uint8Array>()
@@ -82,7 +82,7 @@ export class TopicTally {
   #notRead = 0
   #firstBatchMs: number | null = null
   #lastBatchMs: number | null = null
-  #lastBlock: TallyResult['lastBlock'] = null
+  #lastBatch: TallyResult['lastBatch'] = null
 
   constructor(codecs: Codecs) {
     this.#codecs = codecs
@@ -144,7 +144,7 @@ export class TopicTally {
       notRead: this.#notRead,
       firstBatchMs: this.#firstBatchMs,
       lastBatchMs: this.#lastBatchMs,
-      lastBlock: this.#lastBlock,
+      lastBatch: this.#lastBatch,
     }
   }
 
@@ -154,19 +154,19 @@ export class TopicTally {
       this.#notRead += 1
       return
     }
-    const block = decoded.value
-    for (const decision of block.decisions) {
+    const batch = decoded.value
+    for (const decision of batch.decisions) {
       this.#decisions += 1
       this.#outcomes[decision.outcome] += 1
       if (decision.duplicateOfOffset !== null) this.#duplicates += 1
-      this.#answer(block.partition, decision.offset)
+      this.#answer(batch.partition, decision.offset)
     }
-    // Blocks of labels alone answer nothing and would stretch the time.
-    if (block.decisions.length === 0) return
+    // Batches of labels alone answer nothing and would extend the time span.
+    if (batch.decisions.length === 0) return
     this.#firstBatchMs = Math.min(this.#firstBatchMs ?? timestampMs, timestampMs)
     this.#lastBatchMs = Math.max(this.#lastBatchMs ?? timestampMs, timestampMs)
-    const { backend, modelVersion, modelDigest, mode, alignment } = block
-    this.#lastBlock = { backend, modelVersion, modelDigest, mode, alignment }
+    const { backend, modelVersion, modelDigest, mode, alignment } = batch
+    this.#lastBatch = { backend, modelVersion, modelDigest, mode, alignment }
   }
 
   #addAlert({ alertId, revision, action, cause }: Alert): void {
@@ -197,7 +197,7 @@ export class TopicTally {
     if ((this.#mark(partition, offset, IS_ANSWERED) & IS_ANSWERED) !== 0) this.#repeatedAnswers += 1
   }
 
-  /** Sets the flag and returns what was known before. */
+  /** Sets the flag and returns the flags set before. */
   #mark(partition: number, offset: number, flag: number): number {
     const flags = this.#flagsFor(partition, offset)
     const before = flags[offset] ?? 0

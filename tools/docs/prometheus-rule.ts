@@ -1,7 +1,6 @@
-// The rules of infra/prometheus/rules as the PrometheusRule that the Prometheus operator reads.
-//
-// `npm run node -- tools/docs/prometheus-rule.ts` writes infra/kubernetes/base/prometheus-rule.yaml; a unit
-// test fails when that file is not what this makes.
+// The rules of infra/prometheus/rules as the PrometheusRule that the Prometheus operator reads. `npm run node --
+// tools/docs/prometheus-rule.ts` writes infra/kubernetes/base/prometheus-rule.yaml; a unit test fails when that file
+// differs.
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -16,7 +15,7 @@ export const MANIFEST_FILE = join(
 )
 const HEADER = '# Made from infra/prometheus/rules: npm run node -- tools/docs/prometheus-rule.ts\n'
 
-/** The manifest as text, formatted as the repository's files are. Without rule files it has no group. */
+/** The manifest as text, formatted like the repository's other files. Without rule files it has no group. */
 export async function prometheusRuleManifest(): Promise<string> {
   const files = existsSync(RULES_FOLDER)
     ? readdirSync(RULES_FOLDER).filter((name) => /\.ya?ml$/.test(name))

@@ -16,7 +16,7 @@ import {
 
 const PAGE = join(import.meta.dirname, '../../docs/metrics.md')
 
-/** Longer lists of label values stand by themselves, so that tables stay readable. */
+/** Longer lists of label values get a separate list, so that tables stay readable. */
 const VALUES_INLINE_MAX = 8
 
 const PROCESSES: Readonly<Record<MetricJob, string>> = {
@@ -66,7 +66,7 @@ function tableOf(metrics: readonly JobMetric[]): string {
   )
 }
 
-/** Names end in their unit, as Prometheus has it; what has none is a count. */
+/** Names end in their unit, as Prometheus recommends; a name without a unit is a count. */
 function unitOf({ name, type }: JobMetric): string {
   const base = name.replace(/_total$/, '')
   if (base.endsWith('_seconds')) return 'seconds'

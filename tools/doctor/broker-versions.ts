@@ -1,5 +1,5 @@
-// Asks a Kafka broker which version it is. No client here offers that, so one ApiVersions request (version 3,
-// which all brokers since 2.4 answer) is written and read by hand.
+// Asks a Kafka broker for its version. The client has no call for that, so one ApiVersions request (version 3, which
+// all brokers since 2.4 answer) is written and read by hand.
 
 import { connect, isIP } from 'node:net'
 import { connect as connectTls } from 'node:tls'
@@ -39,7 +39,7 @@ export function releaseOf(metadataLevel: number): string {
   return RELEASES.find(([level]) => metadataLevel >= level)?.[1] ?? 'older than 3.9'
 }
 
-/** Asks the broker at host:port. Rejects when it does not answer, or not in these terms. */
+/** Asks the broker at host:port. Rejects when it does not answer, or answers in another format. */
 export async function readBrokerVersions(
   host: string,
   port: number,

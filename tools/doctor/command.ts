@@ -1,4 +1,4 @@
-// sluice doctor: everything that Sluice needs, each with what was seen and what to do.
+// sluice doctor: checks everything that Sluice needs, and prints each finding with its remedy.
 
 import type { Command } from 'commander'
 import { printJson, printLine, repositoryRoot } from '../../services/cli/command.ts'
@@ -35,7 +35,7 @@ export function register(program: Command): void {
     })
 }
 
-/** The findings as lines for people: one each, with the remedy below it. */
+/** The findings as lines for people: one line each, with the remedy below it. */
 export function report(findings: readonly Finding[]): readonly string[] {
   const rows = findings.flatMap(({ name, level, seen, remedy }) => [
     [level, name, seen],
@@ -58,7 +58,7 @@ export interface DoctorOptions {
   readonly backendProbes?: readonly BackendProbe[]
 }
 
-/** Looks at everything Sluice needs. Changes nothing. @throws SluiceError SLUICE_CONFIG_INVALID */
+/** Runs all checks of this machine. Changes nothing. @throws SluiceError SLUICE_CONFIG_INVALID */
 export async function examine(options: DoctorOptions): Promise<readonly Finding[]> {
   const { root, env } = options
   const paths = stackPaths(root)

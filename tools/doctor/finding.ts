@@ -1,4 +1,4 @@
-// One thing that was looked at: what was seen, whether that is good enough, and what to do if not.
+// The result of one check: what was found, whether it is good enough, and the remedy.
 
 import { setTimeout as delay } from 'node:timers/promises'
 
@@ -20,7 +20,7 @@ export interface Check {
 
 const CHECK_LIMIT_MS = 20_000
 
-/** Runs all checks concurrently. A check that throws or hangs becomes a finding of its own. */
+/** Runs all checks concurrently. A check that throws or hangs becomes a finding itself. */
 export function runChecks(
   checks: readonly Check[],
   limitMs: number = CHECK_LIMIT_MS,
@@ -33,12 +33,12 @@ export function ok(seen: string): Omit<Finding, 'name'> {
   return { level: 'ok', seen, remedy: null }
 }
 
-/** A finding that Sluice can live with. */
+/** A finding with which Sluice still works. */
 export function warn(seen: string, remedy: string): Omit<Finding, 'name'> {
   return { level: 'warn', seen, remedy }
 }
 
-/** A finding that stops Sluice. */
+/** A finding that stops Sluice from working. */
 export function fail(seen: string, remedy: string): Omit<Finding, 'name'> {
   return { level: 'fail', seen, remedy }
 }

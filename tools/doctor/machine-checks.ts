@@ -23,7 +23,7 @@ const DISK_BYTES_MIN = 1 * GIB
 const DISK_BYTES_GOOD = 5 * GIB
 const DEFAULT_PORTS = [19_092, 19_093, 16_379]
 
-/** Checks of what the machine has left. */
+/** Checks of the machine's free memory, disk and ports. */
 export function machineChecks(paths: StackPaths): readonly Check[] {
   return [
     { name: 'Memory', look: () => Promise.resolve(checkMemory(availableBytes())) },
@@ -66,7 +66,7 @@ async function checkPorts(paths: StackPaths): Promise<Omit<Finding, 'name'>> {
   )
 }
 
-/** Memory that can be had without swapping, within the limit of a container. */
+/** Memory available without swapping, within the limit of a container. */
 function availableBytes(): number {
   const text = existsSync('/proc/meminfo') ? readFileSync('/proc/meminfo', 'utf8') : ''
   const kibibytes = /^MemAvailable:\s+(\d+) kB/m.exec(text)?.[1]
@@ -111,7 +111,7 @@ function oldestNode(root: string): string {
   return devEngines.runtime.version.replace('>=', '')
 }
 
-/** Judges a Node version such as 24.11.1 by the oldest that is good enough. */
+/** Compares a Node version such as 24.11.1 with the oldest supported one. */
 export function checkNode(version: string, oldest: string): Omit<Finding, 'name'> {
   const [major = 0, minor = 0] = version.split('.').map(Number)
   const [majorMin = 0, minorMin = 0] = oldest.split('.').map(Number)
@@ -166,16 +166,16 @@ function missing(
 ): Omit<Finding, 'name'> {
   if (isElsewhere) return ok('not found, and not needed with the servers in use')
   const remedy = remedyFor([name], machine)
-  // As root on a Debian `sluice up` installs it by itself.
+  // As root on Debian, `sluice up` installs it by itself.
   if (machine.isRoot && remedy.includes('apt-get')) {
     return warn('not found; "sluice up" will install it', remedy)
   }
   return fail('not found', remedy)
 }
 
-// Which scoring backends load here. The optional ones need native libraries that npm cannot always bring.
+// The scoring backends that load here. The optional ones need native libraries that npm cannot always install.
 
-/** Tries one backend. Resolves to what was seen; rejects with why it does not work. */
+/** Tries one backend. Resolves to a description; rejects with the reason why it does not work. */
 export interface BackendProbe {
   readonly name: string
   readonly probe: () => Promise<string>
@@ -196,7 +196,7 @@ const DEFAULT_BACKEND_PROBES: readonly BackendProbe[] = BACKENDS.map((name) => (
 
 const REASON_CHARACTERS_MAX = 120
 
-/** One check over all backends: fine as soon as a fast one loads, and none that is installed fails. */
+/** One check over all backends: ok when a fast one loads and no installed one fails. */
 export function backendCheck(probes: readonly BackendProbe[] = DEFAULT_BACKEND_PROBES): Check {
   return {
     name: 'Scoring backends',
@@ -204,7 +204,7 @@ export function backendCheck(probes: readonly BackendProbe[] = DEFAULT_BACKEND_P
       const loaded: string[] = []
       const seen: string[] = []
       let isRefused = false
-      // One after the other: they share TensorFlow.js' registry of backends.
+      // One after another: they share TensorFlow.js's registry of backends.
       for (const { name, probe } of probes) {
         try {
           seen.push(`${name}: ${await probe()}`)
@@ -234,7 +234,7 @@ function isAbsent(error: unknown): boolean {
   return error instanceof BackendProblem && error.refusal === null
 }
 
-/** A backend that is not installed is not refused: wasm does without. */
+/** A missing backend is not a failure: wasm works without it. */
 function reasonOf(error: unknown): string {
   if (isAbsent(error)) return 'not installed (optional: "sluice tensorflow install")'
   const message = error instanceof Error ? error.message : String(error)

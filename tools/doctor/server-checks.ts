@@ -1,4 +1,4 @@
-// The servers that run: do they answer, which versions are they, and are they set up as Sluice needs them?
+// Checks of the running servers: whether they answer, their versions, and whether they are configured as Sluice needs.
 
 import {
   sendsLoginInClear,
@@ -15,7 +15,7 @@ import { fail, ok, warn, type Check, type Finding } from './finding.ts'
 
 const CONNECT_LIMIT_MS = 2_000
 const START_REMEDY = 'Run: sluice up'
-// Later brokers drop old protocol versions; all versions of Sluice's client remain.
+// Later brokers drop old protocol versions, but none that Sluice's client uses.
 const METADATA_LEVEL_MIN = 20
 
 export interface ServerChecksOptions {
@@ -26,7 +26,7 @@ export interface ServerChecksOptions {
   readonly redisConnection: RedisConnection | null
 }
 
-/** Checks of Kafka and Redis as they run now. */
+/** Checks of Kafka and Redis in their current state. */
 export function serverChecks(options: ServerChecksOptions): readonly Check[] {
   return [
     { name: 'Kafka', look: () => checkKafka(options.kafka, options.kafkaSecurity) },
@@ -81,7 +81,7 @@ async function checkRedis(
   }
 }
 
-/** Judges the text of Redis' INFO, which managed Redis answers too, where CONFIG is refused. */
+/** Judges the text of Redis's INFO, which managed Redis also answers, although it refuses CONFIG. */
 export function judgeRedis(address: string, info: string): Omit<Finding, 'name'> {
   const field = (name: string): string =>
     new RegExp(`^${name}:(.*)$`, 'm').exec(info)?.[1]?.trim() ?? 'unknown'

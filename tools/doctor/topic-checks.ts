@@ -1,5 +1,5 @@
-// The topics of the stream: do they keep messages for as long as state may have to be rebuilt from them, and do they refuse
-// messages of the future?
+// Checks of the stream's topics: whether they keep messages for as long as a rebuild of state may need them, and
+// whether they refuse messages from the future.
 
 import { DAY_MS, LATENESS_MS, REACH_MS } from '../../services/core/features/catalogue/time.ts'
 import type { KafkaConnection } from '../../services/platform/kafka/kafka-connection.ts'
@@ -14,11 +14,11 @@ import {
 } from '../../services/platform/kafka/topics.ts'
 import { fail, ok, warn, type Check, type Finding } from './finding.ts'
 
-/** Inputs must outlive the longest look back of a feature, and what may come late. */
+/** Inputs must outlive the longest window of a feature plus the allowed lateness. */
 const RETENTION_MS_MIN = REACH_MS + LATENESS_MS
-/** State is folded from the inputs; what duplicates get, and what the skew meter compares, from the decisions. */
+/** The inputs rebuild the state; the decisions answer duplicates and serve the skew meter. */
 const KEPT = ['transactions', 'labels', 'decisions'] as const
-/** Their messages bear times that banks' systems set. */
+/** Their messages carry times set by banks' systems. */
 const INPUTS = ['transactions', 'labels'] as const
 const CONNECT_LIMIT_MS = 2_000
 const NOT_SEEN_REMEDY = 'Check the addresses, and the right to describe configurations of topics.'
@@ -26,11 +26,11 @@ const NOT_SEEN_REMEDY = 'Check the addresses, and the right to describe configur
 /** Retention settings of a topic. */
 export interface TopicRetention {
   readonly topic: string
-  /** -1 keeps messages for ever. */
+  /** -1 keeps messages forever. */
   readonly retentionMs: number
   /** -1 sets no limit. */
   readonly retentionBytes: number
-  /** True when messages may go that a later one of the same key replaces. */
+  /** True when a later message with the same key may replace an earlier one. */
   readonly isCompacted: boolean
 }
 
@@ -128,7 +128,7 @@ async function lookAt(
   }
 }
 
-/** Judges what is left of a topic when a broker is lost. */
+/** Judges how much of a topic survives the loss of a broker. */
 export function judgeDurability(topics: readonly TopicDurability[]): Omit<Finding, 'name'> {
   const replicas = Math.min(...topics.map((topic) => topic.replicas))
   const inSyncMin = Math.min(...topics.map((topic) => topic.inSyncMin))
@@ -143,7 +143,7 @@ export function judgeDurability(topics: readonly TopicDurability[]): Omit<Findin
   return ok(seen)
 }
 
-/** Judges how far ahead messages may be. */
+/** Judges how far ahead of the clock messages may be. */
 export function judgeTimes(topics: readonly TopicTimes[]): Omit<Finding, 'name'> {
   const minutes = (ms: number): string =>
     Number.isNaN(ms)
@@ -164,7 +164,7 @@ export function judgeTimes(topics: readonly TopicTimes[]): Omit<Finding, 'name'>
   )
 }
 
-/** Judges what the topics say. */
+/** Judges the retention of the topics. */
 export function judgeRetention(topics: readonly TopicRetention[]): Omit<Finding, 'name'> {
   const days = (ms: number): string =>
     Number.isNaN(ms) ? 'unknown' : ms < 0 ? 'for ever' : `${Math.floor(ms / DAY_MS)} days`

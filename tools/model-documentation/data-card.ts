@@ -1,5 +1,5 @@
-// DATA_CARD.md: the data that a model was trained on and measured with: origin, size, delay of labels, omissions,
-// biases, and who may use it.
+// DATA_CARD.md: the data for training and evaluation: origin, size, delay of labels, omissions, biases, and who may use
+// it.
 
 import { SKIP_REASONS } from '../../services/trainer/dataset/dataset.ts'
 import { licenceSection } from './licence-files.ts'

@@ -31,7 +31,7 @@ export const SOURCE_PREFIX = 'repository:'
 interface ComponentRule {
   readonly name: string
   readonly description: string
-  /** Least open class that requires it; null where it is optional. */
+  /** The least open class that requires the component; null when it is optional. */
   readonly neededFor: Exclude<MofClass, 'none'> | null
   /** Path in the folder, or in the repository with SOURCE_PREFIX; null for a component that no release has. */
   readonly location: string | null
@@ -257,14 +257,13 @@ export function assess(components: readonly MofComponent[], isPresent: IsPresent
 const DAY = /^\d{4}-\d{2}-\d{2}$/
 const TEXT_MAX = 1_000
 
-/** The framework's words for a kind of model and for its layers. */
+/** The framework's terms for kinds of model and of layer. */
 const TYPES = ['language', 'vision', 'image', 'audio', 'video', '3d', 'code', 'multimodal', 'other']
 const ARCHITECTURES = ['RNN', 'CNN', 'LSTM', 'transformer', 'hybrid', 'undisclosed', 'other']
 
 /**
- * Reads the file strictly: the form of the framework's schema, the 17 components by name and in order, and our own
- * assessment.
- * @throws SluiceError SLUICE_MODEL_CORRUPT naming field and value.
+ * Reads the file strictly: the form of the framework's schema, the 17 components by name and in order, and Sluice's own
+ * assessment. @throws SluiceError SLUICE_MODEL_CORRUPT naming field and value.
  */
 export function parseMof(text: string): Mof {
   const fields = new FieldReader(parsed(text), MOF_FILE)

@@ -71,7 +71,7 @@ export function alertText({ alerts, alertShare, precision, recall }: ThresholdMe
   return `${alerts} (${percent(alertShare)}), precision ${precision.toFixed(3)}, recall ${recall.toFixed(3)}`
 }
 
-/** With a capital letter and a full stop. */
+/** Adds a capital letter and a full stop. */
 export function sentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`
 }

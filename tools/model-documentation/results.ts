@@ -69,7 +69,7 @@ export interface ShippedResult {
   readonly metrics: ModelMetrics
 }
 
-/** The band as validation found it, and the figures of each net alone on the test period. */
+/** The band found on the validation period, and the figures of each net alone on the test period. */
 export interface CascadeResult extends BandFacts {
   readonly parts: PartMetrics
 }
@@ -86,7 +86,7 @@ export interface Results {
   readonly periods: ModelManifest['periods']
   readonly thresholds: ModelManifest['thresholds']
   readonly metrics: ModelManifest['metrics']
-  /** What the thresholds cost and save. */
+  /** Costs and savings of the thresholds. */
   readonly costs: ModelManifest['costs']
   /** Figures of all seeds that were trained. */
   readonly seeds: readonly SeedFigures[]
@@ -104,7 +104,7 @@ export interface Results {
   readonly shipped: ShippedResult | null
 }
 
-/** Measures everything that the folder will state. */
+/** Measures all figures that the folder states. */
 export function resultsOf(release: Release, shipped: ShippedRows | null): Results {
   const { manifest, validation, test } = release
   const { name, version, periods, thresholds, metrics } = manifest

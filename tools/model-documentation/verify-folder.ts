@@ -29,15 +29,15 @@ import { MOF_FILE, assess, presenceOf, parseMof } from './mof.ts'
 import { HEADINGS, PAGES } from './page-parts.ts'
 import { corrupt } from '../../services/core/scoring/field-reader.ts'
 
-/** The checks, in this order. */
+/** The checks, in order. */
 export const CHECKS = ['files', 'results', 'bill', 'openness', 'pages', 'model', 'rows'] as const
 export type Check = (typeof CHECKS)[number]
 
 export interface CheckResult {
   readonly check: Check
-  /** The finding, when all is well. */
+  /** The finding when the check passes. */
   readonly said: string
-  /** Mismatches, one sentence each; empty when all is well. */
+  /** Mismatches, one sentence each; empty when the check passes. */
   readonly problems: readonly string[]
 }
 
@@ -156,7 +156,7 @@ function countProblems(
 
 function metricProblems(found: ModelMetrics, stated: ModelMetrics): readonly string[] {
   return BOM_FIGURES.flatMap(({ type, read }) => {
-    // Written so that a figure that is NaN is a problem, too.
+    // Written so that a NaN is also a problem.
     const isNear = Math.abs(read(found) - read(stated)) <= TOLERANCE.metric
     if (isNear) return []
     return [`${type} is ${read(found).toFixed(4)}, but the results say ${read(stated).toFixed(4)}`]

@@ -49,7 +49,7 @@ export function registerUp(program: Command): void {
     })
 }
 
-// sluice down: ends the Kafka and Redis that run for this checkout.
+// sluice down: stops the Kafka and Redis of this checkout.
 
 /** Adds the command to the program. */
 export function registerDown(program: Command): void {
@@ -70,7 +70,7 @@ export function registerDown(program: Command): void {
     })
 }
 
-// sluice status: what runs, where, and who uses it.
+// sluice status: shows the running servers, their addresses and their users.
 
 const EXIT_NOT_UP = 1
 

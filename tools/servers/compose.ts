@@ -1,6 +1,6 @@
-// Kafka and Redis in Docker Compose, where a Docker engine answers. Kept small: Compose does the work. The file holds
-// the whole system, so the services are always named: without a name Compose would start all of them.
-// Not yet run against an engine: the machines this was written on have none.
+// Kafka and Redis in Docker Compose, where a Docker engine answers. Compose does most of the work. The file describes
+// the whole system, so the services are always named: otherwise Compose would start all of them. Not yet tested against
+// an engine, for lack of a machine with one.
 
 import { SluiceError } from '../../services/core/errors.ts'
 import { freePorts } from './ports.ts'
@@ -25,8 +25,8 @@ export async function dockerEngineVersion(searchPath: string | undefined): Promi
 }
 
 /**
- * Starts services and waits for their health checks.
- * @throws SluiceError SLUICE_PROVISION_FAILED with Compose's last words.
+ * Starts services and waits for their health checks. @throws SluiceError SLUICE_PROVISION_FAILED with the end of
+ * Compose's output.
  */
 export async function composeUp(
   services: readonly ComposeService[],
@@ -81,7 +81,7 @@ export async function composeDown(
   )
 }
 
-/** A service that runs already keeps its port, or `up` would make it anew. */
+/** A running service keeps its port; otherwise `up` would recreate it. */
 async function composePorts(
   services: readonly ComposeService[],
   paths: StackPaths,

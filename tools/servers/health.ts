@@ -1,4 +1,4 @@
-// Does a Kafka or a Redis answer? Real clients ask, since an open port says little about what is behind it.
+// Health of a Kafka or a Redis, as a real client sees it: an open port says little about the server behind it.
 
 import type { Redis } from 'ioredis'
 import { isSluiceError, SluiceError } from '../../services/core/errors.ts'
@@ -12,15 +12,15 @@ import { isListening } from './ports.ts'
 
 const CONNECT_LIMIT_MS = 1_000
 const REQUEST_LIMIT_MS = 3_000
-// A server given by address may just be starting, as in a CI job.
+// A server given by address may still be starting, as in a CI job.
 const GIVEN_LIMIT = { limitMs: 10_000, everyMs: 250 }
 
-/** True when a broker answers and knows itself as ready, with a controller. */
+/** True when a broker answers and reports itself ready, with a controller. */
 export async function kafkaAnswers(brokers: readonly string[]): Promise<boolean> {
   return (await kafkaProblem({ brokers })) === null
 }
 
-/** Why Kafka cannot be used: the refusal, or that it does not answer; null when all is well. */
+/** The reason why Kafka cannot be used: its refusal, or that it does not answer; null when it works. */
 export async function kafkaProblem(
   connection: KafkaConnection,
 ): Promise<SluiceError | 'no answer' | null> {
@@ -31,7 +31,7 @@ export async function kafkaProblem(
 async function askKafka(
   connection: KafkaConnection,
 ): Promise<{ readonly clusterId: string } | SluiceError | 'no answer'> {
-  // Loaded here, so that commands that need no Kafka do not wait for it.
+  // Loaded here, so that commands without Kafka do not wait for it.
   const [{ openKafka }, { explainKafka }] = await Promise.all([
     import('../../services/platform/kafka/kafka-client.ts'),
     import('../../services/platform/kafka/kafka-failure.ts'),
@@ -58,7 +58,7 @@ export async function redisAnswers(url: string): Promise<boolean> {
   return (await redisProblem({ url })) === null
 }
 
-/** Why Redis cannot be used: the refusal, or that it does not answer; null when all is well. */
+/** The reason why Redis cannot be used: its refusal, or that it does not answer; null when it works. */
 export async function redisProblem(
   connection: RedisConnection,
 ): Promise<SluiceError | 'no answer' | null> {
@@ -66,7 +66,7 @@ export async function redisProblem(
   return typeof asked === 'object' && 'answer' in asked ? null : asked
 }
 
-/** One that still loads its data does not answer. */
+/** A Redis that still loads its data does not answer. */
 async function askRedis<Answer>(
   connection: RedisConnection,
   ask: (client: Redis) => Promise<Answer>,
@@ -97,14 +97,14 @@ async function askRedis<Answer>(
   }
 }
 
-/** True when the broker on this port of this machine is ready and of this cluster. Cheap while nothing listens. */
+/** True when the broker on this local port is ready and belongs to this cluster. Cheap while nothing listens. */
 export async function localKafkaAnswers(port: number, clusterId: string): Promise<boolean> {
   if (!(await isListening(port))) return false
   const asked = await askKafka({ brokers: [kafkaBroker(port)] })
   return typeof asked === 'object' && 'clusterId' in asked && asked.clusterId === clusterId
 }
 
-/** True when the Redis on this port of this machine answers and is this process. Cheap while nothing listens. */
+/** True when the Redis on this local port answers and is this process. Cheap while nothing listens. */
 export async function localRedisAnswers(port: number, pid: number): Promise<boolean> {
   if (!(await isListening(port))) return false
   const asked = await askRedis({ url: redisUrl(port) }, (client) => client.info('server'))
@@ -146,9 +146,7 @@ export async function requireGivenRedis(
   )
 }
 
-/**
- * A server that refuses us will go on doing so. One that does not answer, or breaks off a handshake, may be starting.
- */
+/** A server that refuses will refuse again. One that does not answer, or breaks off a handshake, may be starting. */
 async function answersInTime(
   look: () => Promise<SluiceError | 'no answer' | null>,
   signal: AbortSignal | undefined,

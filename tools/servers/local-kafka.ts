@@ -19,8 +19,8 @@ const GRACE_MS = 15_000
 const FORMAT_LIMIT_MS = 60_000
 
 /**
- * The broker's heap is bounded. It has the first compiler only: the second takes half of a small machine in the first minutes
- * (docs/adr/0031).
+ * The broker's heap is bounded. It uses only the first JIT compiler: the second takes half of a small machine in the
+ * first minutes (docs/adr/0031).
  */
 const JVM_FLAGS = [
   ...['-Xms128m', '-Xmx512m', '-XX:+UseSerialGC', '-Xshare:auto'],
@@ -34,7 +34,7 @@ const LOG_FLAGS = [
 
 export interface LocalKafkaOptions {
   readonly paths: StackPaths
-  /** Finds (or installs) the programs; asked only when something must be started. */
+  /** Finds (or installs) the programs; called only when something must be started. */
   readonly programs: () => Promise<ReadonlyMap<PrerequisiteName, string>>
   readonly onProgress: (line: string) => void
   readonly signal?: AbortSignal | undefined
@@ -55,7 +55,7 @@ function kafkaConfigHash(paths: StackPaths): string {
     .slice(0, 16)
 }
 
-/** Fills ${NAME} in the template. @throws SluiceError SLUICE_PROVISION_FAILED for a name without value. */
+/** Fills in ${NAME} in the template. @throws SluiceError SLUICE_PROVISION_FAILED for a name without a value. */
 export function fillTemplate(template: string, values: Readonly<Record<string, string>>): string {
   return template.replace(/\$\{(\w+)\}/g, (whole, name: string) => {
     const value = values[name]
@@ -122,7 +122,7 @@ export function localKafka(options: LocalKafkaOptions): LocalServer {
   }
 }
 
-/** Formats a new folder and renames it, so that the folder is formatted whole or not at all. */
+/** Formats a temporary folder and renames it, so that the data folder is either absent or complete. */
 async function formatIfNeeded(
   dataFolder: string,
   settings: (folder: string) => string,
@@ -171,8 +171,8 @@ function newClusterId(): string {
   return id.startsWith('-') ? `A${id.slice(1)}` : id
 }
 
-// Kafka's jars, fetched once by Maven into a folder that is named after what was asked for. The folder gets its
-// name only when it is complete, so a killed download starts anew.
+// Kafka's jars, fetched once by Maven into a folder named after the request. The folder gets its name only when it is
+// complete, so a killed download starts again.
 
 const FETCH_LIMIT_MS = 10 * 60_000
 const ATTEMPTS_MAX = 2
@@ -200,8 +200,8 @@ export function hasJars(pomFile: string, kafkaFolder: string): boolean {
 }
 
 /**
- * Fetches the jars unless they are there, and returns their folder.
- * @throws SluiceError SLUICE_PROVISION_FAILED with Maven's last words.
+ * Fetches the jars unless they are present, and returns their folder. @throws SluiceError SLUICE_PROVISION_FAILED with
+ * the end of Maven's output.
  */
 export async function fetchJars(maven: string, options: KafkaJarsOptions): Promise<string> {
   const { pomFile, kafkaFolder } = options
@@ -256,7 +256,7 @@ async function runMaven(
   }
 }
 
-/** Half-finished folders of runs that were killed, and jars of earlier poms. The caller holds the run lock. */
+/** Removes incomplete folders of killed runs, and jars of earlier poms. The caller holds the run lock. */
 function removeLeftovers(folder: string): void {
   const parent = dirname(folder)
   if (!existsSync(parent)) return

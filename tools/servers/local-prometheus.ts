@@ -1,5 +1,5 @@
-// A Prometheus of our own on a free loopback port, for as long as whoever opened it: it scrapes the targets it is
-// given and evaluates the rule files it is given. A system service on 9090 is neither used nor touched.
+// A Prometheus on a free loopback port that runs until it is closed: it scrapes the given targets and evaluates the
+// given rule files. A system service on 9090 is neither used nor touched.
 
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
@@ -27,7 +27,7 @@ const START_LIMIT_MS = 30_000
 const READY_POLL_MS = 50
 const GRACE_MS = 5_000
 const LOG_TAIL_LINES = 6
-/** What a forgotten one may hold at most. */
+/** Limits of the stored data, in case the process is forgotten. */
 const RETENTION = { time: '1d', size: '512MB' }
 
 /** The processes of one kind, by the address of their /metrics: `host:port`. */
@@ -39,21 +39,21 @@ export interface ScrapeJob {
 export interface LocalPrometheusOptions {
   /** The `prometheus` program: its full path, from `requirePrerequisites`. */
   readonly program: string
-  /** Made when absent. Holds configuration, log and data; the caller removes it. */
+  /** Created when absent. Holds configuration, log and data; the caller removes it. */
   readonly folder: string
   readonly jobs: readonly ScrapeJob[]
   readonly ruleFiles: readonly string[]
-  /** How often targets are read and rules evaluated. */
+  /** Interval of scrapes and of rule evaluation. */
   readonly intervalMs: number
   readonly signal?: AbortSignal
 }
 
-/** A running Prometheus: what it knows can be asked, and what it scrapes can be changed. */
+/** A running Prometheus: it can be queried, and its targets can be changed. */
 export interface LocalPrometheus extends PrometheusApi, Closable {
   /** Such as http://127.0.0.1:19464. */
   readonly url: string
   readonly pid: number
-  /** Scrapes these from now on, in place of those before. Prometheus takes up to 5 s to notice, also at its start. */
+  /** Replaces the scraped targets. Prometheus takes up to 5 s to notice, at its start too. */
   setTargets(jobs: readonly ScrapeJob[]): void
 }
 
@@ -124,7 +124,7 @@ function start(program: string, folder: string, port: number): ChildProcess {
         `--storage.tsdb.retention.time=${RETENTION.time}`,
         `--storage.tsdb.retention.size=${RETENTION.size}`,
         `--web.listen-address=127.0.0.1:${port}`,
-        // How long an alert must have been firing for its state to be kept over a restart: none is kept here.
+        // Alert state is not kept over a restart, however long an alert has been firing.
         '--rules.alert.for-grace-period=0s',
         '--log.level=warn',
       ],

@@ -1,4 +1,4 @@
-// Redis as a local process with our own settings. A system service on 6379 is neither used nor touched.
+// Redis as a local process with Sluice's own settings. A system service on 6379 is neither used nor touched.
 
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync } from 'node:fs'
@@ -13,7 +13,7 @@ const GRACE_MS = 10_000
 
 export interface LocalRedisOptions {
   readonly paths: StackPaths
-  /** Finds (or installs) the programs; asked only when something must be started. */
+  /** Finds (or installs) the programs; called only when something must be started. */
   readonly programs: () => Promise<ReadonlyMap<PrerequisiteName, string>>
 }
 

@@ -1,5 +1,5 @@
-// Keeps one local server (Kafka or Redis) running: reuse what an earlier run left, end what is sick, start
-// afresh, and get around taken ports and broken data folders.
+// Keeps one local server (Kafka or Redis) running: reuses what an earlier run left, stops an unhealthy server, starts a
+// new one, and copes with taken ports and broken data folders.
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs'
@@ -24,7 +24,7 @@ const LOG_TAIL_LINES = 6
 const PORT_TAKEN = /address already in use/i
 const FOLDER_IN_USE = /failed to acquire lock on file/i
 
-/** The differences between servers; the rest of this file is the same for all. */
+/** The differences between servers; the rest of this file is common to all. */
 export interface LocalServer {
   readonly name: 'Kafka' | 'Redis'
   readonly configHash: string
@@ -32,26 +32,26 @@ export interface LocalServer {
   readonly portCount: number
   readonly dataFolder: string
   readonly logFile: string
-  /** Time limit for its end after SIGTERM, in milliseconds. */
+  /** Time limit for its exit after SIGTERM, in milliseconds. */
   readonly graceMs: number
   /** Makes the data folder and writes settings; called before every start. */
   prepare(ports: readonly number[]): Promise<void>
   command(ports: readonly number[]): { readonly file: string; readonly args: readonly string[] }
-  /** True once this very server answers, which had the process id at its start; another's on the port does not count. */
+  /** True once the server with this process id answers; another server on the port does not count. */
   answers(port: number, pid: number): Promise<boolean>
 }
 
 export interface EnsureOptions {
   readonly recorded: ServerRecord | null
-  /** False while another living process uses the server: then it is not restarted for new settings. */
+  /** False while another living process uses the server; new settings then cause no restart. */
   readonly mayRestart: boolean
   readonly onProgress: (line: string) => void
   readonly signal?: AbortSignal | undefined
-  /** Called as soon as a process exists (or is known to be gone), so that a killed run leaves a trace. */
+  /** Called as soon as a process exists (or is known to have ended), so that a killed run leaves a trace. */
   readonly onRecord: (record: ServerRecord | null) => void
 }
 
-/** A server that answers. `startedHere` is false when it was running before. */
+/** A server that answers. `startedHere` is false when it was already running. */
 export interface RunningServer {
   readonly record: ServerRecord
   readonly startedHere: boolean
@@ -85,7 +85,7 @@ export async function ensureLocalServer(
     const started = await start(server, ports, options)
     if (started !== null) return { record: started, startedHere: true }
     options.onRecord(null)
-    // All of it: Kafka tells the reason before a long list of where it was.
+    // The whole log: Kafka prints the reason before a long stack trace.
     const log = readFileIfPresent(server.logFile) ?? ''
     if (PORT_TAKEN.test(log)) continue
     if (!isOldData || wipedAlready || FOLDER_IN_USE.test(log)) break
@@ -98,7 +98,7 @@ export async function ensureLocalServer(
   )
 }
 
-/** Ends a local server if its process still runs. */
+/** Stops a local server if its process still runs. */
 export async function endLocalServer(
   name: string,
   record: ServerRecord,
@@ -125,7 +125,7 @@ async function reuse(server: LocalServer, options: EnsureOptions): Promise<Serve
   if (!isCurrent && options.mayRestart) {
     onProgress(`${server.name}: its settings have changed, so it is restarted`)
   } else {
-    // It may still be starting, if the run that started it was killed just then.
+    // It may still be starting, if the run that started it was killed a moment ago.
     const isUp = await pollUntil(
       async () => !isAlive(identity) || (await server.answers(port, identity.pid)),
       { limitMs: REUSE_LIMIT_MS, everyMs: READY_POLL_MS, signal: options.signal },
@@ -141,7 +141,7 @@ async function reuse(server: LocalServer, options: EnsureOptions): Promise<Serve
   return null
 }
 
-/** Returns the record once the server answers, or null when it ended by itself. */
+/** Returns the record once the server answers, or null when its process exits first. */
 async function start(
   server: LocalServer,
   ports: readonly number[],
@@ -177,7 +177,7 @@ async function start(
   return record
 }
 
-/** Away from the terminal's process group, so that Ctrl-C does not end it under us. */
+/** Outside the terminal's process group, so that Ctrl-C does not end it. */
 function spawnDetached(server: LocalServer, ports: readonly number[]): ChildProcess {
   mkdirSync(dirname(server.logFile), { recursive: true })
   const log = openSync(server.logFile, 'w')
@@ -207,7 +207,7 @@ async function identityOf(
   )
 }
 
-/** Keeps one broken folder for a look; an older one goes. */
+/** Keeps one broken folder for examination and removes an older one. */
 function moveAside(server: LocalServer, onProgress: (line: string) => void): void {
   const aside = `${server.dataFolder}.broken`
   rmSync(aside, { recursive: true, force: true })

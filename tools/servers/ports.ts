@@ -1,4 +1,4 @@
-// Ports on the loopback interface: which are free, and the first free ones from a wanted one on.
+// Ports on the loopback interface: tests whether they are free, and finds the first free ones from a wanted port on.
 
 import { connect, createServer } from 'node:net'
 import { SluiceError } from '../../services/core/errors.ts'
@@ -7,9 +7,9 @@ const HOST = '127.0.0.1'
 const PORTS_TRIED_MAX = 200
 const CONNECT_LIMIT_MS = 500
 
-/** True when nobody listens on the port and we could. */
+/** True when nobody listens on the port and this process could. */
 export async function isPortFree(port: number): Promise<boolean> {
-  // Some systems let us listen alongside a server that listens on all interfaces, so both are checked.
+  // Some systems allow a second listener beside one on all interfaces, so both are checked.
   return !(await isListening(port)) && (await canListen(port))
 }
 

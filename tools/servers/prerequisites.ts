@@ -1,5 +1,5 @@
-// Java, Maven, redis-server and Prometheus: found, installed where that is possible without asking, or named in one
-// message with the command that installs them here.
+// Java, Maven, redis-server and Prometheus: finds them, installs them where that is possible without asking, or names
+// the missing ones in one message with the command that installs them here.
 
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -8,7 +8,7 @@ import { findProgram, runProgram } from './run-program.ts'
 
 export type PrerequisiteName = 'java' | 'maven' | 'redis' | 'prometheus'
 
-/** Kafka 4 servers run on this Java or newer. */
+/** Kafka 4 servers need this Java or newer. */
 const JAVA_MAJOR_MIN = 17
 
 const APT_LIMIT_MS = 10 * 60_000
@@ -34,14 +34,15 @@ const PREREQUISITES: Readonly<Record<PrerequisiteName, Prerequisite>> = {
     label: 'redis-server (keeps the features)',
     packages: { apt: 'redis-server', dnf: 'redis', brew: 'redis' },
   },
-  // promtool comes with it. Debian's package also starts a service on 9090 where systemd runs; ours takes a free port.
+  // promtool comes with it. Debian's package also starts a service on 9090 where systemd runs; Sluice's Prometheus
+  // takes a free port.
   prometheus: {
     label: 'prometheus with promtool (checks the alert rules)',
     packages: { apt: 'prometheus', dnf: 'golang-github-prometheus', brew: 'prometheus' },
   },
 }
 
-/** What this machine is; handed in so that tests can be another machine. */
+/** Facts about the machine; an argument so that tests can simulate another machine. */
 export interface Machine {
   readonly platform: NodeJS.Platform
   readonly searchPath: string | undefined
@@ -79,7 +80,7 @@ export async function findPrerequisite(
   }
 }
 
-/** Major version of a Java program; null when it does not run (as the stand-in that macOS ships). */
+/** Major version of a Java program; null when it does not run (like the stand-in that macOS ships). */
 export async function javaMajor(java: string): Promise<number | null> {
   const { code, output } = await runProgram(java, ['-version'], { limitMs: VERSION_LIMIT_MS })
   return code === 0 ? parseJavaMajor(output) : null
@@ -92,8 +93,8 @@ export function parseJavaMajor(text: string): number | null {
 }
 
 /**
- * Finds all of the named programs, installing with apt what is missing when we are root on a Debian.
- * @throws SluiceError SLUICE_PREREQUISITE_MISSING naming all that is missing, and the command to run.
+ * Finds all named programs; as root on Debian it installs the missing ones with apt. @throws SluiceError
+ * SLUICE_PREREQUISITE_MISSING naming all missing programs, and the command to run.
  */
 export async function requirePrerequisites(
   names: readonly PrerequisiteName[],
@@ -128,7 +129,7 @@ export function missingError(
   )
 }
 
-/** What to do about missing programs, as one sentence with the exact command. */
+/** The remedy for missing programs, as one sentence with the exact command. */
 export function remedyFor(missing: readonly PrerequisiteName[], machine: Machine): string {
   const manager = packageManager(machine)
   if (manager === null) {
@@ -191,7 +192,7 @@ function packageManager(machine: Machine): PackageManager | null {
   return findProgram('dnf', machine.searchPath) === null ? null : 'dnf'
 }
 
-/** Returns what apt said. The lists are refreshed only when a package is not found without that. */
+/** Returns apt's output. The lists are refreshed only when a package is not found otherwise. */
 async function installWithApt(
   missing: readonly PrerequisiteName[],
   onProgress: (line: string) => void,

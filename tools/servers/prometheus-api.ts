@@ -1,4 +1,4 @@
-// Asks a Prometheus over its HTTP API, version 1. Every request has a limit on time, every answer one on size.
+// Queries a Prometheus over its HTTP API, version 1. Every request has a time limit, every answer a size limit.
 
 import assert from 'node:assert/strict'
 import { z } from 'zod'
@@ -13,7 +13,7 @@ const DURATION_S: Readonly<Record<string, number>> = { h: 3_600, m: 60, s: 1, ms
 /** A point in time (seconds since 1970) and its value, which may be NaN. */
 export type Point = readonly [timeS: number, value: number]
 
-/** One series of an answer; an instant query gives one point, a range query all of them, with the gaps of the data. */
+/** One series of an answer; an instant query gives one point, a range query all points, with the gaps of the data. */
 export interface Series {
   readonly labels: Readonly<Record<string, string>>
   readonly points: readonly Point[]
@@ -30,13 +30,13 @@ export interface QueryRange {
 }
 
 /**
- * The questions. Each rejects with SluiceError SLUICE_PROMETHEUS_UNAVAILABLE when Prometheus cannot be reached, is too
- * slow, answers something else than Prometheus does, too much, or refuses the expression (see `refusalOf`).
+ * The queries. Each rejects with SluiceError SLUICE_PROMETHEUS_UNAVAILABLE when Prometheus cannot be reached, is too
+ * slow, answers too much or in another format, or refuses the expression (see `refusalOf`).
  */
 export interface PrometheusApi {
   /** The address without credentials, for people. */
   readonly address: string
-  /** The expression's value now, or at a time. A scalar comes as one series without labels. */
+  /** The expression's value now, or at a time. A scalar is one series without labels. */
   query(expression: string, atS?: number): Promise<readonly Series[]>
   queryRange(expression: string, range: QueryRange): Promise<readonly Series[]>
   /** Alerts that are pending or firing. */
@@ -58,7 +58,7 @@ const RESULT = z
         z.object({
           metric: LABELS,
           value: POINT.optional(),
-          // A series of native histograms has none.
+          // Absent from a series of native histograms.
           values: z.array(POINT).default([]),
         }),
       ),
@@ -82,7 +82,7 @@ const ANSWER = z.discriminatedUnion('status', [
   z.object({ status: z.literal('error'), error: z.string().default('no reason given') }),
 ])
 
-/** The API at this address, such as http://127.0.0.1:9090. A path in it is kept, as of one behind a proxy. */
+/** The API at this address, such as http://127.0.0.1:9090. A path in it is kept, for a Prometheus behind a proxy. */
 export function openPrometheusApi(url: URL, signal?: AbortSignal): PrometheusApi {
   const base = `${url.origin}${url.pathname.replace(/\/$/, '')}`
   async function ask<Data>(
@@ -94,7 +94,7 @@ export function openPrometheusApi(url: URL, signal?: AbortSignal): PrometheusApi
     for (const [name, value] of Object.entries(parameters)) target.searchParams.set(name, value)
     const { status, text } = await request(target, url, signal)
     const answer = ANSWER.safeParse(jsonOf(text))
-    // Prometheus gives a reason in JSON for 400 and 422; other statuses come from something else.
+    // Prometheus gives a reason in JSON for 400 and 422; other statuses do not come from it.
     if (answer.data?.status === 'error') {
       const { error: refusal } = answer.data
       const what = `refused ${parameters['query'] ?? path}: ${refusal}. Correct the expression.`
@@ -125,7 +125,7 @@ export function openPrometheusApi(url: URL, signal?: AbortSignal): PrometheusApi
   }
 }
 
-/** Why Prometheus refused an expression; null for any other error. */
+/** The reason why Prometheus refused an expression; null for any other error. */
 export function refusalOf(error: unknown): string | null {
   const refusal = error instanceof SluiceError ? error.details['refusal'] : null
   return typeof refusal === 'string' ? refusal : null
@@ -142,7 +142,7 @@ export async function prometheusAnswers(url: string): Promise<boolean> {
   }
 }
 
-/** Seconds of a duration as Go writes it, such as 1m0s; 0 for what is none. */
+/** Seconds of a duration in Go's format, such as 1m0s; 0 for anything else. */
 export function durationS(text: string): number {
   const parts = [...text.matchAll(/([\d.]+)(ms|h|m|s)/g)]
   return parts.reduce((sum, [, amount, unit = '']) => {
@@ -152,7 +152,7 @@ export function durationS(text: string): number {
   }, 0)
 }
 
-/** Prometheus writes infinity in a way of its own. */
+/** Prometheus has its own notation for infinity. */
 function numberOf(text: string): number {
   if (text === '+Inf') return Number.POSITIVE_INFINITY
   if (text === '-Inf') return Number.NEGATIVE_INFINITY
@@ -165,7 +165,7 @@ async function request(
   signal: AbortSignal | undefined,
 ): Promise<{ readonly status: number; readonly text: string }> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS)
-  // fetch refuses credentials in the address; they go where HTTP has them.
+  // fetch refuses credentials in the address; they go into the Authorization header.
   const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
   const authorization = `Basic ${Buffer.from(credentials).toString('base64')}`
   try {
@@ -202,7 +202,7 @@ function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text) as unknown
   } catch {
-    return undefined // an error page of something that is not Prometheus: the caller reports the status
+    return undefined // An error page that is not from Prometheus: the caller reports the status.
   }
 }
 

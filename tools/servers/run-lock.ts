@@ -63,7 +63,7 @@ function tryTake(path: string): ProcessIdentity | null {
   const mine = `${path}.${process.pid}.${lockCount}`
   writeFileSync(mine, JSON.stringify(identify(process.pid)))
   try {
-    // A link appears together with its content, so nobody ever reads an empty lock.
+    // A link appears together with its content, so no reader ever sees an empty lock.
     linkSync(mine, path)
     return null
   } catch (error) {

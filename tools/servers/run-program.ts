@@ -1,4 +1,4 @@
-// Finds programs on the PATH and runs them with a limit, so that nothing can hang a start.
+// Finds programs on the PATH and runs them with a time limit, so that no program can hang a start.
 
 import { spawn } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
@@ -9,9 +9,9 @@ const OUTPUT_CHARACTERS_MAX = 64 * 1024
 const KILL_AFTER_MS = 2_000
 
 export interface ProgramResult {
-  /** Exit code, or null when it was ended by a signal, by the limit, or could not start. */
+  /** Exit code; null when it was ended by a signal or the limit, or could not start. */
   readonly code: number | null
-  /** Standard output and error together, the last 64 Ki characters of them. */
+  /** Standard output and standard error together, the last 64 Ki characters of them. */
   readonly output: string
 }
 

@@ -1,10 +1,10 @@
-// Divides all durations of a rule file, so that a fault in a demo or test raises within seconds the alert that takes
-// minutes in production. Thresholds and expressions stay as they are.
+// Divides all durations of a rule file, so that a fault in a demo or test raises within seconds an alert that takes
+// minutes in production. Thresholds and expressions are unchanged.
 
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const
 const DURATION = '(?:\\d+(?:ms|[smhdw]))+'
 
-/** The divisor of durations, and the least range that still holds enough samples for a rate. */
+/** The divisor of durations, and the shortest range that still holds enough samples for a rate. */
 export interface Shortening {
   readonly factor: number
   readonly rangeMsMin: number

@@ -71,7 +71,10 @@ export function readGivenAddresses(env: NodeJS.ProcessEnv): GivenAddresses {
   }
 }
 
-/** Compose or local, for the servers without a given address. A server that already runs decides first. */
+/**
+ * Chooses Compose or local processes for the servers without a given address. A server that already runs takes
+ * precedence.
+ */
 export async function chooseProvider(
   record: StackRecord,
   given: GivenAddresses,
@@ -98,7 +101,7 @@ export interface ServerStatus {
   /** Broker addresses or Redis URL (without password), comma-separated; null when unknown. */
   readonly address: string | null
   readonly pid: number | null
-  /** The reason for its refusal; only for a server given by address. */
+  /** The reason why it cannot be used; only for a server given by address. */
   readonly problem?: string
 }
 

@@ -1,4 +1,4 @@
-// Paths and record of the local stack. Everything that is written is below one git-ignored folder.
+// Paths and record of the local stack. Everything is written below one git-ignored folder.
 
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -38,9 +38,9 @@ export function stackPaths(root: string, stateFolder = join(root, '.sluice')): S
   }
 }
 
-// The running servers, as written to .sluice/run/stack.json: a later command finds, checks and ends them by it.
+// The running servers, as written to .sluice/run/stack.json, by which a later command finds, checks and stops them.
 
-/** Signals to pid 0 or below would reach whole groups of processes. */
+/** A signal to pid 0 or below would reach whole groups of processes. */
 export const IDENTITY: z.ZodType<ProcessIdentity> = z.object({
   pid: z.int().min(2),
   startTime: z.string(),
@@ -51,7 +51,7 @@ const SERVER = z
     provider: z.enum(['local', 'compose']),
     /** Null for a server that Docker runs. */
     process: IDENTITY.nullable(),
-    /** The first is the one that clients use. */
+    /** Clients use the first. */
     ports: z.array(z.int().min(1).max(65_535)).min(1).readonly(),
     /** Hash of everything that shapes the server; another hash means that it is out of date. */
     configHash: z.string(),
@@ -59,13 +59,13 @@ const SERVER = z
   .readonly()
   .refine((server) => server.provider === 'compose' || server.process !== null)
 
-/** One server that we run. */
+/** One server that Sluice runs. */
 export type ServerRecord = z.infer<typeof SERVER>
 
 const RECORD = z.object({
-  /** True once a person ran `sluice up`: then only `sluice down` ends the servers. */
+  /** True once a person ran `sluice up`: then only `sluice down` stops the servers. */
   kept: z.boolean(),
-  /** Processes that use the servers; the last living one ends them unless they are kept. */
+  /** Processes that use the servers; the last living one stops them unless they are kept. */
   users: z.array(IDENTITY),
   kafka: SERVER.nullable(),
   redis: SERVER.nullable(),
@@ -84,7 +84,7 @@ export function readRecord(path: string): StackRecord {
   return (text === null ? null : parseRecord(text)) ?? emptyRecord()
 }
 
-/** Writes the record, whole or not at all. */
+/** Writes the record atomically. */
 export function writeRecord(path: string, record: StackRecord): void {
   writeFileAtomically(path, `${JSON.stringify(record, null, 2)}\n`)
 }

@@ -1,8 +1,7 @@
-// Provides Kafka and Redis: found by address, started with Docker Compose, or run as local processes.
-//
-// Several commands may use one stack at a time (two tests, or a demo and `sluice up`). The record in
-// .sluice/run/stack.json counts its users: the last one to leave ends the servers, unless `sluice up` asked to
-// keep them until `sluice down`. Killed users no longer count, so no server is left running.
+// Provides Kafka and Redis: found by address, started with Docker Compose, or run as local processes. Several commands
+// may share a stack (two tests, or a demo and `sluice up`). The record in .sluice/run/stack.json lists its users: the
+// last one to leave stops the servers, unless `sluice up` asked to keep them until `sluice down`. Killed users do not
+// count, so no server is left running.
 
 import { rmSync } from 'node:fs'
 import { composeDown, composeUp, type ComposeService } from './compose.ts'
@@ -45,7 +44,7 @@ export interface Stack {
   readonly redis: RedisConnection & { readonly provider: Provider }
   /** True when this call started at least one of the two. */
   readonly startedHere: boolean
-  /** Releases the stack; ends the servers if this was the last user and nobody asked to keep them. */
+  /** Releases the stack; stops the servers if this was the last user and `keep` was not set. */
   stop(): Promise<void>
 }
 
@@ -73,9 +72,8 @@ interface Session {
 }
 
 /**
- * Resolves once Kafka and Redis answer.
- * @throws SluiceError SLUICE_CONFIG_INVALID, SLUICE_PREREQUISITE_MISSING or SLUICE_PROVISION_FAILED; nothing
- * that this call started is left running then.
+ * Resolves once Kafka and Redis answer. @throws SluiceError SLUICE_CONFIG_INVALID, SLUICE_PREREQUISITE_MISSING or
+ * SLUICE_PROVISION_FAILED; nothing that this call started is left running in that case.
  */
 export async function provisionStack(options: ProvisionOptions): Promise<Stack> {
   const paths = stackPaths(options.root, options.stateFolder)
@@ -106,7 +104,7 @@ export async function provisionStack(options: ProvisionOptions): Promise<Stack> 
   })
 }
 
-/** Ends the servers that run for this checkout, whoever uses them. True when there were any. */
+/** Stops the servers of this checkout, even if others use them. True when there were any. */
 export async function stopStack(
   root: string,
   onProgress: (line: string) => void,
@@ -131,9 +129,9 @@ export async function stopStack(
 async function startServers(session: Session): Promise<Stack> {
   const { record, paths, given, options } = session
   const me = identify(process.pid)
-  // Users that were killed are gone; what they started is adopted by us.
+  // Killed users no longer count; this process takes over the servers that they started.
   record.users = record.users.filter(isAlive)
-  // The request of `sluice up` ends with its servers, for example when the machine restarts.
+  // A request of `sluice up` ends with its servers, for example when the machine restarts.
   if (!SERVERS.some((name) => isRunning(record[name]))) record.kept = false
   const wasKept = record.kept
   if (options.keep === true) record.kept = true
@@ -186,7 +184,7 @@ async function startWithCompose(session: Session): Promise<void> {
   writeRecord(paths.recordFile, record)
 }
 
-/** Both at once. The first failure stops the other start, so that the message comes soon. */
+/** Starts both at once. The first failure stops the other start, so that the message comes soon. */
 async function startLocally(session: Session): Promise<void> {
   const failure = new AbortController()
   const outer = session.options.signal
@@ -203,7 +201,7 @@ async function startLocally(session: Session): Promise<void> {
       }
     }),
   )
-  // A failure caused by an interruption needs no message of its own.
+  // A failure after an abort needs no message.
   outer?.throwIfAborted()
   if (errors[0] !== undefined) throw errors[0]
 }
@@ -233,7 +231,7 @@ async function startOneLocally(
   })
 }
 
-/** Looks for all programs that the wanted servers need, once, so that one message names all that is missing. */
+/** Looks once for all programs that the wanted servers need, so that one message names all missing ones. */
 function programFinder(
   session: Session,
   signal: AbortSignal,
@@ -289,7 +287,7 @@ async function endServers(
   for (const name of names) record[name] = null
 }
 
-/** One process may use the stack several times; each leaves once. */
+/** A process may use the stack several times; each use is removed separately. */
 function removeUser(record: StackRecord, user: ProcessIdentity): void {
   const index = record.users.findIndex(
     (other) => other.pid === user.pid && other.startTime === user.startTime,

@@ -1,15 +1,14 @@
-// Seeded chance. The same seed gives the same draws on every machine: 32-bit integer arithmetic, and for
-// distributions only +, -, * and / on doubles, which IEEE 754 fixes to the bit. Math.exp, Math.log and
-// their kin are not fixed by the language, so the two that are needed are computed here.
-//
-// The generator is "small fast counting" with 128 bits of state (Chris Doty-Humphrey's sfc32).
+// Seeded random numbers. The same seed gives the same draws on every machine: 32-bit integer arithmetic, and for
+// distributions only +, -, * and / on doubles, which IEEE 754 defines to the bit. The language does not define Math.exp
+// and Math.log to the bit, so both are computed here. The generator is "small fast counting" with 128 bits of state
+// (Chris Doty-Humphrey's sfc32).
 
 const UNIT = 1 / 4_294_967_296
 const LN_2 = 0.6931471805599453
 const EXPONENTIAL_STEPS = 4_096
 const WARM_UP_DRAWS = 12
 
-/** e^x for |x| <= 32, to about 1e-14, the same bits everywhere. */
+/** e^x for |x| <= 32, to about 1e-14, with the same bits everywhere. */
 export function exactExp(x: number): number {
   const doublings = Math.round(x / LN_2)
   const rest = x - doublings * LN_2
@@ -24,7 +23,7 @@ export function exactExp(x: number): number {
   return sum
 }
 
-/** Natural logarithm of a number in (0, 1], the same bits everywhere. */
+/** Natural logarithm of a number in (0, 1], with the same bits everywhere. */
 export function exactLn(x: number): number {
   let mantissa = x
   let halvings = 0
@@ -50,7 +49,7 @@ const exponentialQuantiles = Float64Array.from(
   (_, step) => -exactLn(1 - (step + 0.5) / EXPONENTIAL_STEPS),
 )
 
-/** A stream of draws. State is private so that nobody else can move it. */
+/** A stream of draws. Its state is private, so that no other code can advance it. */
 export class Chance {
   #a: number
   #b: number
@@ -75,7 +74,7 @@ export class Chance {
     return sum >>> 0
   }
 
-  /** 0 to 1, without 1. */
+  /** 0 to 1, 1 excluded. */
   unit(): number {
     return this.uint32() * UNIT
   }
@@ -114,7 +113,7 @@ export class Chance {
     return exactExp(spread * this.normal())
   }
 
-  /** One of the entries, each as likely. */
+  /** One of the entries, with equal probability. */
   pick<Entry>(entries: readonly Entry[]): Entry {
     const entry = entries[this.below(entries.length)]
     if (entry === undefined) throw new RangeError('Nothing to pick from.')
@@ -122,7 +121,7 @@ export class Chance {
   }
 }
 
-/** Draws indices with given weights, by binary search in their running sum. */
+/** Draws indices with given weights, by binary search in their cumulative sum. */
 export class WeightedIndex {
   readonly #sums: Float64Array
   readonly #total: number

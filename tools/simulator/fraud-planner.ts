@@ -42,7 +42,7 @@ export type PlannedPattern = Exclude<
   'compromised_terminal' | 'impossible_travel' | 'friendly_fraud'
 >
 
-/** Plans an episode that begins at or soon after `nowMs`; payments are in time order. */
+/** Plans an episode that begins at or soon after `nowMs`; its payments are in time order. */
 export function planEpisode(
   pattern: PlannedPattern,
   nowMs: number,
@@ -253,7 +253,7 @@ function onlineFraud(
   }
 }
 
-/** A terminal in the city; with chance `resellableShare` one that sells what is easily sold on. */
+/** A terminal in the city; with probability `resellableShare` one that sells goods that are easily sold on. */
 function findTerminal(city: City, world: World, chance: Chance, resellableShare: number): Terminal {
   const terminals = world.terminalsOf.get(city) ?? []
   let terminal = chance.pick(terminals)
@@ -278,9 +278,9 @@ function randomNetwork(chance: Chance): string {
   return ipNetworkOf(chance.below(65_536))
 }
 
-// Decides when which fraud begins, so that in the long run the share of fraud is the one asked for. Each
-// pattern has an account: every genuine payment adds its part, an episode takes out what it will cost. One
-// long episode therefore never silences the other patterns.
+// Decides when each fraud begins, so that the long-run share of fraud is the requested one. Each pattern has an
+// account: every genuine payment adds its part, an episode withdraws its expected cost. So one long episode never
+// silences the other patterns.
 
 const FRAUD_STREAM = 2
 const ARM_TRIES_MAX = 16
@@ -325,7 +325,7 @@ export class FraudPlanner {
         pattern,
         perGenuine: perGenuine * weight,
         sizeMean,
-        // Begun at a random point of the account's cycle, or all would strike at the same time.
+        // A random point of the account's cycle, since otherwise all patterns would begin at the same time.
         balance: options.fraudShare === 0 ? 0 : this.#chance.unit() * sizeMean,
         threshold: sizeMean,
       }
@@ -368,12 +368,12 @@ export class FraudPlanner {
     }
   }
 
-  /** Books what an episode that was armed turned out to cost beyond its mean. */
+  /** Corrects the account by the difference between an armed episode's size and the mean. */
   settle(pattern: FraudPattern, size: number): void {
     this.#account(pattern).balance -= size - PATTERNS[pattern].sizeMean
   }
 
-  /** The chance of the fraudsters, apart from that of the holders. */
+  /** The fraudsters' random numbers, separate from those of the holders. */
   get chance(): Chance {
     return this.#chance
   }
@@ -415,7 +415,7 @@ export class FraudPlanner {
 
   #compromise(nowMs: number, budget: number): boolean {
     for (let tries = 0; tries < ARM_TRIES_MAX; tries += 1) {
-      // A terminal that somebody visits often: tampering with an idle one earns nothing.
+      // A terminal that somebody visits often: tampering with an idle one gains nothing.
       const card = this.#chance.pick(this.#world.cards)
       const terminal: Terminal | undefined = card.favouriteTerminals[0]
       if (terminal === undefined || terminal.compromise !== null) continue

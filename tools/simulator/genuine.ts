@@ -1,5 +1,5 @@
-// A payment on its way to becoming a transaction: what the simulator knows and the bank does not (which
-// fraud it belongs to) stands beside what becomes the message.
+// A payment before it becomes a transaction: the fields of the message, and what the simulator knows and the bank does
+// not (the fraud to which it belongs).
 
 import assert from 'node:assert/strict'
 import type { Transaction } from '../../services/core/transaction.ts'
@@ -27,14 +27,14 @@ export interface Payment {
   readonly authorisation: 'approved' | 'declined'
   readonly device: string | null
   readonly ipNetwork: string | null
-  /** Local time of whoever pays. */
+  /** Local time of the payer. */
   readonly utcOffsetMinutes: number
-  /** The number of the purchase, for a retry of it; null for a purchase of its own. */
+  /** The number of the purchase, for a retry; null for a new purchase. */
   readonly intent: number | null
   readonly fraudPattern: FraudPattern | null
 }
 
-/** The transaction that the bank sees. `number` counts transactions, `intent` purchases, of one seed. */
+/** The transaction that the bank sees. `number` counts the transactions of one seed, `intent` its purchases. */
 export function transactionOf(
   payment: Payment,
   seed: number,
@@ -44,8 +44,7 @@ export function transactionOf(
   const { merchant, terminal } = payment
   const { city } = merchant
   return {
-    // A letter keeps the two numbers apart: long runs of digits and dashes would look like a card number
-    // to the redactor of logs.
+    // A letter separates the two numbers: the log redactor takes long runs of digits and dashes for card numbers.
     id: `tx-${seed}-n${number}`,
     card: payment.card.token,
     eventTimeMs: payment.timeMs,
@@ -76,8 +75,8 @@ export function usualAmountMinor(card: Card, merchant: Merchant, factor: number)
   return Math.min(AMOUNT_MINOR_MAX, Math.max(AMOUNT_MINOR_MIN, Math.round(minor)))
 }
 
-// When people pay: a daily and weekly rhythm in local time, as an inhomogeneous Poisson process drawn by
-// thinning (draw from the busiest rate, keep a draw as often as its hour is busy).
+// Payment times: a daily and weekly rhythm in local time, drawn as an inhomogeneous Poisson process by thinning (draws
+// at the busiest rate, of which each is kept with the relative rate of its hour).
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 86_400_000
@@ -112,7 +111,7 @@ function busyPercent(timeMs: number, utcOffsetMinutes: number): number {
   return percent
 }
 
-/** The next time after `afterMs` at which somebody who pays every `meanGapMs` on average pays. */
+/** The next payment time after `afterMs` of somebody who pays every `meanGapMs` on average. */
 export function nextPaymentMs(
   afterMs: number,
   meanGapMs: number,
@@ -138,8 +137,8 @@ function sum(percents: readonly number[]): number {
   return percents.reduce((total, percent) => total + percent, 0)
 }
 
-// Genuine behaviour of card holders. It has tails (trips, big purchases, retries, new phones),
-// so that no single number tells fraud from life.
+// Genuine behaviour of card holders. It has tails (trips, big purchases, retries, new phones), so no single number
+// separates fraud from genuine payments.
 
 const FAVOURITE_SHARE = 0.82
 const BIG_PURCHASE_SHARE = 0.012
@@ -165,7 +164,7 @@ export function genuinePayment(card: Card, timeMs: number, world: World, chance:
     : presentPayment(card, timeMs, world, chance)
 }
 
-/** A second try after a decline, or null when the holder gives up. Shares the intent of the first. */
+/** A second attempt after a decline, or null when the holder gives up. It shares the intent of the first. */
 export function retryOf(declined: Payment, intent: number, chance: Chance): Payment | null {
   if (declined.authorisation !== 'declined' || !chance.happens(RETRY_SHARE)) return null
   return {
@@ -177,7 +176,7 @@ export function retryOf(declined: Payment, intent: number, chance: Chance): Paym
   }
 }
 
-/** When the card pays next; a trip may begin or end in between, which takes its time. */
+/** The card's next payment time; a trip may begin or end before it, which delays the payment. */
 export function nextGenuineMs(card: Card, nowMs: number, world: World, chance: Chance): number {
   let readyMs = nowMs
   if (card.at !== card.home && nowMs >= card.tripEndsMs) {

@@ -11,7 +11,7 @@ export interface SimulatorOptions {
   readonly startMs: number
   /** No transaction at or after this event time; null for an endless stream. */
   readonly untilMs: number | null
-  /** At most this many transactions; null for no limit. */
+  /** Maximum number of transactions; null for no limit. */
   readonly transactionsMax: number | null
   readonly cards: number
   readonly terminals: number
@@ -26,7 +26,7 @@ export interface SimulatorOptions {
   readonly genuineLabelShare: number
 }
 
-/** Thursday 2026-01-01T00:00:00Z. A fixed start, since the stream must not depend on a clock. */
+/** Thursday 2026-01-01T00:00:00Z. It is fixed, since the stream must not depend on a clock. */
 export const SIMULATION_START_MS = 1_767_225_600_000
 
 /** Defaults. Seed 42 is that of the demo. */

@@ -1,5 +1,6 @@
-// Labels: who reports a fraud, and when. Chargebacks come about the usual delay after the fraud, customers sooner,
-// analysts within the first days; some genuine transactions are cleared by an analyst or the customer.
+// Labels: who reports a fraud, and when. Chargebacks come about the usual delay after the fraud, reports by customers
+// sooner, reports by analysts within the first days; some genuine transactions are cleared by an analyst or the
+// customer.
 
 import type { Label, Transaction } from '../../services/core/transaction.ts'
 import { EventQueue } from '../../services/producer/event-queue.ts'
@@ -19,7 +20,7 @@ import { buildWorld, type Card, type World } from './world.ts'
 
 const LABEL_STREAM = 3
 const DELAY_MS_MIN = 1_000
-/** Analysts look at large amounts more often than at others. */
+/** Analysts examine large amounts more often than others. */
 const LARGE_MINOR = 50_000
 const LARGE_FACTOR = 5
 
@@ -35,7 +36,7 @@ const CUSTOMER: Desk = { source: 'customer', from: 0.05, to: 0.6 }
 const CHARGEBACK: Desk = { source: 'chargeback', from: 0.7, to: 1.8 }
 const DISPUTE: Desk = { source: 'chargeback', from: 1.5, to: 3 }
 
-/** Draws labels, from chance of its own: labels never change which transactions there are. */
+/** Draws labels with separate random numbers: labels never change the transactions. */
 export class LabelDesk {
   readonly #chance: Chance
   readonly #labelDelayMs: number
@@ -80,11 +81,10 @@ export class LabelDesk {
   }
 }
 
-// The simulator: a seeded, endless stream of card transactions with fraud in it, and of the labels that
-// come later, in the order in which they become known. Pure: no clock, no environment, no input or output.
-//
-// The mental model is a calendar. Each card has one entry (its next payment); planned frauds, retries and
-// labels are entries too. The earliest entry is taken out, becomes an event, and puts in what follows it.
+// The simulator: a seeded, endless stream of card transactions with fraud in it, and of the labels that follow, in the
+// order in which they become known. Pure: no clock, no environment, no input or output.
+// The mental model is a calendar. Each card has one entry (its next payment); planned frauds, retries and labels are
+// entries too. The earliest entry is removed, becomes an event, and adds the entries that follow from it.
 
 const HOLDER_STREAM = 4
 
@@ -93,15 +93,15 @@ type Entry =
   | { readonly kind: 'payment'; readonly payment: Payment }
 
 /**
- * Yields events in time order (event time of transactions, known-at time of labels; at equal times labels
- * first). After `untilMs` or `transactionsMax` the labels that are still due follow; without either the
- * stream is endless. Memory is bounded by the number of cards and the labels due.
- * @throws SluiceError SLUICE_USAGE when an option is out of bounds.
+ * Yields events in time order (event time of transactions, known-at time of labels; at equal times labels first). After
+ * `untilMs` or `transactionsMax` the outstanding labels follow; without either, the stream is endless. Memory is
+ * bounded by the number of cards and outstanding labels. @throws SluiceError SLUICE_USAGE when an option is out of
+ * bounds.
  */
 export function simulate(
   options: Readonly<Partial<SimulatorOptions>> = {},
 ): Generator<StreamEvent, void, undefined> {
-  // Checked here and not in the generator, so that a mistake shows at the call.
+  // Checked here rather than in the generator, so that an error appears at the call.
   return run(new Simulation(completeSimulatorOptions(options)))
 }
 
@@ -161,7 +161,7 @@ class Simulation {
     return this.#emit(payment)
   }
 
-  /** Lets an armed fraud happen when this payment fits it. */
+  /** Triggers an armed fraud when this payment fits it. */
   #strike(payment: Payment): Payment {
     const { card } = payment
     if (card.armed === null || payment.fraudPattern !== null) return payment

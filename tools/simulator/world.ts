@@ -1,4 +1,4 @@
-// Merchant categories (ISO 18245 codes) with what people usually spend there.
+// Merchant categories (ISO 18245 codes) with typical amounts.
 
 import { Chance, WeightedIndex } from './chance.ts'
 import type { SimulatorOptions } from './options.ts'
@@ -48,8 +48,8 @@ export const CATEGORIES: readonly Category[] = [
   category('8398', 'ecommerce', [2_000, 0.6, 4]), // donations
 ]
 
-// Cities of the simulated world. Offsets are those of standard time: the simulated world has no daylight
-// saving, so that local time is one addition.
+// Cities of the simulated world. Offsets are those of standard time: the simulated world has no daylight saving, so
+// local time is one addition.
 
 /** ISO 4217 codes that occur. */
 type Currency = 'EUR' | 'GBP' | 'USD'
@@ -102,17 +102,17 @@ export const CITIES: readonly City[] = [
 ]
 
 const KM_PER_DEGREE_LATITUDE = 111
-/** At about 50 degrees north, where most of the world lives; distances here only order things. */
+/** At about 50 degrees north, where most of the simulated world lies; distances here only order things. */
 const KM_PER_DEGREE_LONGITUDE = 71
 
-/** A rough distance in kilometres, never a feature: enough to tell near from far. */
+/** A rough distance in kilometres, never used as a feature: enough to tell near from far. */
 export function roughDistanceKm(from: City, to: City): number {
   const northKm = Math.abs(from.latitude - to.latitude) * KM_PER_DEGREE_LATITUDE
   const eastKm = Math.abs(from.longitude - to.longitude) * KM_PER_DEGREE_LONGITUDE
   return northKm > eastKm ? northKm + eastKm / 2 : eastKm + northKm / 2
 }
 
-// The simulated world: merchants, their terminals, and cards with homes and habits. Made once from the seed.
+// The simulated world: merchants, their terminals, and cards with homes and habits. Built once from the seed.
 
 const DAY_MS = 86_400_000
 const WORLD_STREAM = 1
@@ -134,11 +134,11 @@ export interface Terminal {
   readonly merchant: Merchant
   readonly latitude: number
   readonly longitude: number
-  /** Set while somebody has tampered with it; see compromised-terminals.ts. */
+  /** Set while the terminal is tampered with; see compromised-terminals.ts. */
   compromise: { remaining: number; readonly untilMs: number } | null
 }
 
-/** A card with its behaviour (fixed) and its situation (changes along the stream). */
+/** A card with its behaviour (fixed) and its situation (which changes along the stream). */
 export interface Card {
   readonly token: string
   readonly home: City
@@ -201,7 +201,7 @@ export function ipNetworkOf(number: number): string {
   return `10.${(number >>> 8) & 255}.${number & 255}.0/24`
 }
 
-/** Four decimals, about 11 m: more would pretend to know more. */
+/** Four decimals, about 11 m: more would be false precision. */
 function roundedDegrees(degrees: number): number {
   return Math.round(degrees * 10_000) / 10_000
 }
@@ -236,7 +236,7 @@ function makeTerminals(
   chance: Chance,
 ): readonly Terminal[] {
   return Array.from({ length: count }, (_, number) => {
-    // Every physical merchant has one terminal, and chance deals out the rest.
+    // Every physical merchant has one terminal; the rest are assigned at random.
     const merchant = merchants[number] ?? chance.pick(merchants)
     return {
       id: `term-${padded(number, 5)}`,

@@ -95,7 +95,7 @@ function placeLibraries(deps: string): void {
   rmSync(join(deps, 'include'), { recursive: true, force: true })
   renameSync(join(unpacked, 'include'), join(deps, 'include'))
   rmSync(unpacked, { recursive: true })
-  // TensorFlow looks for CUDA's libraries in every folder of nvidia/ except that of cuSOLVER.
+  // TensorFlow looks for CUDA's libraries in every folder of nvidia/ except cuSOLVER's.
   const solver = 'cusolver/lib/libcusolver.so.11'
   if (existsSync(join(deps, 'nvidia', solver))) {
     rmSync(join(deps, 'nvidia/cublas/lib/libcusolver.so.11'), { force: true })
@@ -138,9 +138,8 @@ with zipfile.ZipFile(archive) as wheel:
 `
 
 /**
- * Extracts the needed files of a wheel into `folder`; the wheel itself is not kept. Its digest is known in advance.
- * pip downloads it, so configured mirrors and proxies are used.
- * @throws SluiceError SLUICE_PROVISION_FAILED
+ * Extracts the needed files of a wheel into `folder` and discards the wheel. Its digest is known in advance. pip
+ * downloads it, so configured mirrors and proxies are used. @throws SluiceError SLUICE_PROVISION_FAILED
  */
 export async function fetchWheel(
   context: StepContext,

@@ -1,4 +1,4 @@
-// Installs native TensorFlow or WebGPU into a folder of its own below `.sluice`, where the backends look for it. The
+// Installs native TensorFlow or WebGPU into a separate folder below `.sluice`, where the backends look for it. The
 // folder gets its name only after everything in it was tried, so a partial installation is never found.
 
 import {
@@ -55,9 +55,8 @@ export interface InstallResult extends SmokeResult {
 }
 
 /**
- * Installs unless it is installed already, and lets it compute.
- * @throws SluiceError SLUICE_PREREQUISITE_MISSING, SLUICE_PROVISION_FAILED, SLUICE_USAGE when the folder holds
- * something else.
+ * Installs unless it is already installed, and runs a test computation. @throws SluiceError
+ * SLUICE_PREREQUISITE_MISSING, SLUICE_PROVISION_FAILED, SLUICE_USAGE when the folder holds something else.
  */
 export async function installBackend(options: InstallOptions): Promise<InstallResult> {
   const { root, kind, onProgress, signal } = options
@@ -136,7 +135,7 @@ function isOwn(name: string): boolean {
   return name === 'tfjs-node' || name === 'tfjs-backend-webgpu'
 }
 
-/** Identifies the content of a folder; another text means that it must be made again. */
+/** Identifies the content of a folder; a different text means that it must be built again. */
 function describe({ kind, wheels, npmFolder }: Recipe): string {
   return [
     kind,
@@ -180,9 +179,8 @@ export interface SmokeResult {
 }
 
 /**
- * Computes a matrix product and a sigmoid with the packages in `folder`. In a process of its own: a native library
- * that fails may end its process, and this one must continue.
- * @throws SluiceError SLUICE_PROVISION_FAILED with the last lines of the process.
+ * Computes a matrix product and a sigmoid with the packages in `folder`, in a separate process: a failing native
+ * library may end its process. @throws SluiceError SLUICE_PROVISION_FAILED with the last lines of the process.
  */
 export async function smoke(
   kind: InstallKind,

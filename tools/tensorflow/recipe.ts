@@ -1,6 +1,5 @@
-// Recipes of installation: exact versions, the digest of every file that does not come through an npm lock file, and
-// the programs and disk space that they need. Everything that is missing is reported at once, before anything is
-// downloaded.
+// Installation recipes: exact versions, the digest of every file that does not come through an npm lock file, and the
+// required programs and disk space. Everything that is missing is reported at once, before any download.
 
 import { statfs } from 'node:fs/promises'
 import { SluiceError } from '../../services/core/errors.ts'
@@ -22,7 +21,7 @@ export interface Recipe {
   readonly kind: InstallKind
   /** Folder of the repository with package.json and its lock file. */
   readonly npmFolder: string
-  /** Packages that must be Sluice's own: two copies would register their kernels twice. */
+  /** Packages that must be Sluice's own: a second copy would register its kernels again. */
   readonly shared: readonly string[]
   readonly wheels: readonly Wheel[]
   /** Disk space needed during installation. */
@@ -34,7 +33,7 @@ const GIB = 1024 ** 3
 /** Functions of TensorFlow's C interface that the addon calls. */
 export const ADDON_SYMBOLS = 55
 
-/** Headers that the addon includes, and those that they include; the rest of 11,000 files is not needed. */
+/** Headers that the addon includes, directly or indirectly; the rest of the 11,000 files are not needed. */
 const TENSORFLOW_PARTS = [
   'tensorflow/libtensorflow_cc.so.2',
   'tensorflow/libtensorflow_framework.so.2',

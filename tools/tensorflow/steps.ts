@@ -1,5 +1,5 @@
-// The steps of an installation. Each leaves a mark when it is complete, so that a killed run continues where it
-// stopped; a step without its mark is repeated from its beginning.
+// The steps of an installation. Each leaves a marker when it is complete, so that a killed run continues where it
+// stopped; a step without its marker is repeated from its beginning.
 
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -17,7 +17,7 @@ export interface StepContext {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Runs a step unless its mark exists. */
+/** Runs a step unless its marker exists. */
 export async function once(
   context: StepContext,
   name: string,
@@ -34,7 +34,7 @@ export async function once(
   context.onProgress(`${name}: done in ${((performance.now() - beganMs) / 1_000).toFixed(1)} s`)
 }
 
-/** Removes the annotations from a finished folder. */
+/** Removes the markers from a finished folder. */
 export function removeMarks(work: string): void {
   rmSync(join(work, MARKS), { recursive: true, force: true })
 }

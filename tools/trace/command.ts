@@ -1,4 +1,4 @@
-// sluice trace: when one transaction was sent, fetched, decided, written and committed.
+// sluice trace: shows when one transaction was sent, fetched, decided, written and committed.
 
 import type { Command } from 'commander'
 import { interruptSignal, printJson, printLine, printProgress } from '../../services/cli/command.ts'

@@ -22,14 +22,16 @@ import { findLetter } from '../../services/cli/dead-letters/letter-lines.ts'
 import type { DecidedStream } from '../../services/cli/features/export-rows.ts'
 import type { TimedPosition, TracedAlert, TracedDecision, TracedTransaction } from './timeline.ts'
 
-/** Its groups are those of `sluice explain`: the same people look up the same topics. */
+/** It uses the groups of `sluice explain`: the same users read the same topics. */
 const READER = 'sluice-explain'
-/** Decisions of one id, and messages with it, that are held. */
+/** Maximum number of decisions of one id, and of messages with it, that are kept. */
 const FOUND_MAX = 1_000
 const PROGRESS_BATCHES = 20_000
 const PROGRESS_MESSAGES = 500_000
 const CONNECTION_TIMEOUT_MS = 3_000
-/** An alert is committed with its decision, so its time is near; that of a broker that stamps records may differ. */
+/**
+ * An alert is committed with its decision, so its time is near; a broker that stamps records may set a different one.
+ */
 const ALERT_NEAR_MS = 60_000
 
 interface Search {
@@ -40,8 +42,8 @@ interface Search {
 }
 
 /**
- * The first decision about the id, and the times around it.
- * @throws SluiceError SLUICE_USAGE when the log has no decision about it, and what readers of topics throw.
+ * The first decision about the id, and the times around it. @throws SluiceError SLUICE_USAGE when the log has no
+ * decision about it, and the errors of topic readers.
  */
 export async function findTransaction(search: Search): Promise<TracedTransaction> {
   const { stream, transactionId, signal } = search
@@ -100,7 +102,7 @@ async function findDecisions({
     const { value, timestamp } = message
     read += 1
     if (read % PROGRESS_BATCHES === 0) onProgress(`${read} decision batches read`)
-    // Looking for the bytes is far cheaper than decoding, and most batches do not have them.
+    // Searching for the bytes is far cheaper than decoding, and most batches do not contain them.
     if (value?.includes(bytes) !== true) return
     const decoded = codecs.decisionBatch.decode(value)
     if (!decoded.ok) return
@@ -128,7 +130,7 @@ function fetchedMsOf({ headers }: KafkaMessage): number | null {
   return /^\d{1,15}$/.test(text) ? Number(text) : null
 }
 
-/** The first decision that is no repeat and no revision; where the topic has none any more, the first of all. */
+/** The first decision that is neither a repeat nor a revision; if the topic no longer holds one, the first of all. */
 function firstOf(found: readonly TracedDecision[]): TracedDecision | null {
   const byTime = found.toSorted((a, b) => a.decidedAtMs - b.decidedAtMs)
   const isFirst = ({ decision }: TracedDecision): boolean =>
@@ -136,7 +138,7 @@ function firstOf(found: readonly TracedDecision[]): TracedDecision | null {
   return byTime.find(isFirst) ?? byTime[0] ?? null
 }
 
-/** The alert that this very decision raised; null for none. */
+/** The alert that this decision raised, or null. */
 async function findAlertMessage(
   { stream, transactionId, signal }: Search,
   { decision, source, produced }: TracedDecision,
@@ -188,11 +190,11 @@ async function offsetSince(
   }
 }
 
-// Why the log has no decision about an id.
+// The reason why the log has no decision about an id.
 
 interface FoundMessage extends MessagePosition {
   readonly timestampMs: number
-  /** False for a message that has the id somewhere and that no reader can decode. */
+  /** False for a message that contains the id but that no reader can decode. */
   readonly isTransaction: boolean
 }
 
@@ -213,7 +215,7 @@ async function notDecided(search: Search): Promise<SluiceError> {
           `show ${position}".`,
       )
     } catch (error) {
-      // A user who may trace need not have the right to dead letters.
+      // A user who may trace does not necessarily have the right to dead letters.
       if (
         !isSluiceError(error, 'SLUICE_ACCESS_DENIED') &&
         !isSluiceError(error, 'SLUICE_TOPICS_INVALID')
@@ -270,7 +272,7 @@ interface Reading {
   readonly enough?: AbortSignal
 }
 
-/** Hands over committed messages up to the end that the topic has now. */
+/** Hands over committed messages up to the current end of the topic. */
 async function readAll(
   { stream, topic, startAt, signal, enough }: Reading,
   onMessage: (message: KafkaMessage, partition: number) => void,

@@ -5,10 +5,10 @@ import { formatPosition, type MessagePosition } from '../../services/core/redriv
 import type { AlertAction, DecisionRecord } from '../../services/core/wire/records.ts'
 import { tableLines } from '../../services/cli/table.ts'
 
-/** Other decisions that are printed. */
+/** Maximum number of other decisions that are printed. */
 const OTHERS_SHOWN = 20
 
-/** A message and its time; null where that is no longer in the log. */
+/** A message and its time; null when the message is no longer in the log. */
 export interface TimedPosition extends MessagePosition {
   readonly atMs: number | null
 }
@@ -34,18 +34,18 @@ export interface TracedAlert {
   readonly alertId: string
   readonly action: AlertAction
   readonly produced: TimedPosition
-  /** Null when its place is unknown. */
+  /** Null when its position is unknown. */
   readonly committed: TimedPosition | null
 }
 
-/** All that is known of the times of one transaction. */
+/** The known times of one transaction. */
 export interface TracedTransaction {
   readonly transactionId: string
   readonly sentMs: number | null
   readonly traced: TracedDecision
   readonly committed: TimedPosition | null
   readonly alert: TracedAlert | null
-  /** Further decisions about the id: repeats, revisions and other transactions with it; those that are held. */
+  /** Further decisions about the id that were kept: repeats, revisions and other transactions with the same id. */
   readonly others: readonly TracedDecision[]
   readonly otherCount: number
 }
@@ -62,10 +62,10 @@ export const STEPS = [
 
 export interface Step {
   readonly step: (typeof STEPS)[number]
-  /** Null when it is not known. */
+  /** Null when unknown. */
   readonly atMs: number | null
   readonly sinceSentMs: number | null
-  /** Since the last step before it whose time is known. */
+  /** Since the last earlier step with a known time. */
   readonly sinceLastMs: number | null
   readonly position: MessagePosition | null
   readonly sentence: string
@@ -73,7 +73,7 @@ export interface Step {
 
 type Untimed = Pick<Step, 'step' | 'atMs' | 'position' | 'sentence'>
 
-/** The steps in the order in which they happen. Clocks of several machines may give differences below 0. */
+/** The steps in the order in which they happen. Clocks of several machines may give negative differences. */
 export function timelineOf(transaction: TracedTransaction): readonly Step[] {
   const { sentMs } = transaction
   let lastMs: number | null = null
@@ -184,7 +184,7 @@ export function traceLines(transaction: TracedTransaction): readonly string[] {
   ]
 }
 
-/** For programs: null for what is not known. */
+/** For programs: null for unknown values. */
 export function traceJson(transaction: TracedTransaction): object {
   const { transactionId, traced, alert, others, otherCount } = transaction
   return {
@@ -234,7 +234,7 @@ function isoText(timeMs: number): string {
   return new Date(timeMs).toISOString()
 }
 
-/** Ids come from outside: no control characters, no card numbers. */
+/** Ids come from outside: removes control characters and card numbers. */
 function safe(text: string): string {
   return redactText(text.replaceAll(/\p{Cc}/gu, '?'))
 }

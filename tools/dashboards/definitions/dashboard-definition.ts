@@ -1,7 +1,7 @@
 // Common parts of all dashboards: the datasource variable, links to each other, annotations of changes, and the grid.
 
-/* eslint-disable @typescript-eslint/no-deprecated -- The SDK prefers schema v2, which only Grafana 13 reads; v1 is
-   read by 10 to 13. */
+/* eslint-disable @typescript-eslint/no-deprecated -- The SDK prefers schema v2, which only Grafana 13 reads; Grafana 10 to
+   13 read v1. */
 
 import {
   AnnotationQueryBuilder,
@@ -73,8 +73,9 @@ export function dashboard(options: DashboardOptions): DashboardDefinition {
 }
 
 /**
- * A mark where a series of an info metric exists that did not a minute before: `changes()` cannot see it, since
- * another label value is another series. Grouped, so that a rollout over many processes is one mark.
+ * Annotates each moment at which a series of an info metric exists that did not exist a minute before. `changes()`
+ * cannot see it, since another label value is another series. The series are grouped, so a rollout over many processes
+ * is one annotation.
  */
 function changeAnnotations(): readonly AnnotationQueryBuilder[] {
   const mark = (name: string, info: (offset: string) => string, labels: string, color: string) => {

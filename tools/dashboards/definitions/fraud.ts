@@ -1,4 +1,4 @@
-// Panels of the dashboard "Fraud" about what becomes of blocks: how many cards are held, how that ends, and what is capped.
+// Panels of the dashboard "Fraud" about blocks: how many cards are blocked, how blocks end, and how many are capped.
 
 import * as units from '@grafana/grafana-foundation-sdk/units'
 import { dashboard, type DashboardDefinition } from './dashboard-definition.ts'
@@ -69,7 +69,7 @@ export const blocks = [
   }),
 ]
 
-// Dashboard "Fraud": what is decided, about which money, for which reasons, and how often that turned out right.
+// Dashboard "Fraud": the decisions, their amounts and reasons, and how often they turned out right.
 
 const ALL = 'sluice_decisions_total'
 const ALERTED = 'sluice_decisions_total{outcome=~"flag|block"}'
@@ -86,7 +86,9 @@ function share(part: string, offset = ''): string {
   return `${shifted(part)} / ${shifted(ALL)}`
 }
 
-/** A week before; where there is no such history yet, a day, else an hour. The series says which. */
+/**
+ * The share a week earlier; without that much history a day earlier, or else an hour. The label `before` says which.
+ */
 function shareBefore(part: string): string {
   return ['1w', '1d', '1h']
     .map((offset) => `label_replace(${share(part, offset)}, "before", "${offset}", "", "")`)

@@ -1,4 +1,5 @@
-// Panels of the dashboard "Models" about a cascade: what the large net decides, where it could not, and how far both agree.
+// Panels of the dashboard "Models" about a cascade: what the large net decides, when it could not, and how often both
+// nets agree.
 
 import * as units from '@grafana/grafana-foundation-sdk/units'
 import { dashboard, type DashboardDefinition } from './dashboard-definition.ts'
@@ -6,7 +7,7 @@ import { goodBelow, heatmap, inRange, lines, rate, stat, sum, table } from './pa
 
 const SAMPLE = 'sluice_cascade_sample_total'
 
-/** As the recorded value of the alert: what the large net decides agrees with it, of the rest the sample tells. */
+/** Computed as in the alert's recording rule: verified decisions count as agreement; the sample estimates the rest. */
 const AGREEMENT = (() => {
   const growth = (series: string): string => sum(`increase(${series}[1h])`)
   const differing = `${growth(`${SAMPLE}{outcome="different"}`)} / ${growth(SAMPLE)}`
@@ -60,7 +61,7 @@ export const cascade = [
   }),
 ]
 
-// Panels about policies: which version rules, what is refused or fails, and how a shadow policy compares with it.
+// Panels about policies: which version is in force, what is refused or fails, and how a shadow policy compares with it.
 
 const POLICY_PAIRS = 'sluice_policy_shadow_outcomes_total'
 
@@ -132,8 +133,8 @@ export const policies = [
   }),
 ]
 
-// Dashboard "Models": which models and policies serve, how shadow models compare with those that decide, and whether the
-// payments are still those that models were trained on.
+// Dashboard "Models": the models and policies in use, how shadow models compare with the deciding model, and whether
+// the payments still resemble the training data.
 
 const PAIRS = 'sluice_shadow_outcomes_total'
 const LABELLED = 'sluice_shadow_labelled_total'
@@ -143,7 +144,7 @@ const FRAUD = 'verdict="fraud"'
 const VALUES = inRange('sluice_feature_values_total')
 const DRIFTED_SHOWN = 12
 
-/** The series of equal outcomes, which are no disagreements. */
+/** The series of equal outcomes, which are not disagreements. */
 function equalOutcomes(pairs: string): readonly string[] {
   return ['approve', 'flag', 'block'].map(
     (outcome) => `${pairs}{active="${outcome}",shadow="${outcome}"}`,
@@ -165,7 +166,7 @@ function labelled(metric: string, ...matchers: readonly string[]): string {
   return sum(`increase(${metric}{${matchers.join(',')}}[1d])`, ['role'])
 }
 
-/** As the rule of the alert, over the time range shown. */
+/** Computed as in the alert's rule, over the time range shown. */
 const STABILITY = (() => {
   const bins = 'feature, model, bin'
   const share =

@@ -17,7 +17,7 @@ export const COLOURS = {
   approve: '#009e73',
   flag: '#e69f00',
   block: '#c0392b',
-  /** What was there before, for comparison. */
+  /** The earlier value, for comparison. */
   before: '#8b949e',
   good: '#009e73',
   warning: '#e69f00',
@@ -57,8 +57,8 @@ export function quantile(q: number, histogram: string, by: readonly string[] = [
 }
 
 /**
- * Keeps the series that are not zero; while all of them are, one flat line named `none`. A healthy panel then
- * shows a line at zero, and an empty one means that nothing is measured.
+ * Keeps the series that are not zero; while all are zero, returns one flat line named `none`. So a healthy panel shows
+ * a line at zero, and an empty panel means that nothing is measured.
  */
 export function nonZero(by: string, rates: string): string {
   return `${sum(rates, [by])} > 0 or label_replace(sum(${rates}) == 0, "${by}", "none", "", "")`

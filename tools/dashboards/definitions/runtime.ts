@@ -1,4 +1,4 @@
-// Dashboard "Runtime": what the processes themselves use, and whether their one thread keeps breathing.
+// Dashboard "Runtime": the resources that the processes use, and the delay of their event loop.
 
 import {
   QueryVariableBuilder,
@@ -12,7 +12,7 @@ import { DATASOURCE, lines, table, rate, sum } from './panels.ts'
 const ALL = { text: 'All', value: '$__all' }
 const CHOSEN = 'job=~"$job", instance=~"$instance"'
 const PROCESS = '{{job}} {{instance}}'
-/** One JavaScript thread cannot use much more than this of a core before it queues. */
+/** Above this share of a core, one JavaScript thread starts to queue. */
 const THREAD_BUSY = 0.9
 const LOOP_DELAY_LIMIT_S = 0.05
 

@@ -1,4 +1,4 @@
-// Dashboard "State and models": Redis, the honesty of features, and which model decides on which backend.
+// Dashboard "State and models": Redis, the correctness of features, and the model and backend that decide.
 
 import * as units from '@grafana/grafana-foundation-sdk/units'
 import { dashboard, type DashboardDefinition } from './dashboard-definition.ts'
@@ -19,9 +19,9 @@ import {
 
 const DECISIONS = sum(rate('sluice_decisions_total'))
 const REFUSED = 'max by (instance, backend, reason) (sluice_scoring_backend_refused) > 0'
-/** Scorers that run and refused nothing: without them an empty table could also mean that nobody reports. */
+/** Scorers that run and refused nothing. Without them, an empty table could also mean that no scorer reports. */
 const NOTHING_REFUSED = `group by (instance) (sluice_scoring_backend_info) unless on (instance) (${REFUSED})`
-/** Marks that speak of the transaction itself, not of the state of features, are left out. */
+/** Leaves out annotations about the transaction itself rather than the state of features. */
 const STALE = 'sluice_decision_annotations_total{mark!~"duplicate|retry"}'
 /** A duplicate gets its first decision again, so it needs no score. */
 const NOT_SCORED = 'sluice_not_scored_total{reason!="duplicate"}'
@@ -30,7 +30,7 @@ const SCORE_STAGE = 'sluice_stage_duration_seconds{stage="score"}'
 /** Differing values per million recomputed values of a feature. */
 const SKEW = `1000000 * ${rate('sluice_skew_mismatches_total')} / (${rate('sluice_skew_values_compared_total')} > 0)`
 
-/** Share of decisions that carry each value of the label; a flat "none" while there are none. */
+/** Share of decisions with each value of the label; a flat "none" while there are no such decisions. */
 function shareOfDecisions(metric: string, label: string): string {
   return nonZero(label, `${rate(metric)} / on() group_left() ${DECISIONS}`)
 }

@@ -1,5 +1,5 @@
-// Panels of the dashboard "Stream" about what becomes of blocks: how long until they are applied, what subscribers answer,
-// and which blocks nobody has answered.
+// Panels of the dashboard "Stream" about blocks: how long they take to be applied, what enforcers answer, and which
+// blocks have no answer.
 
 import * as units from '@grafana/grafana-foundation-sdk/units'
 import { dashboard, type DashboardDefinition } from './dashboard-definition.ts'
@@ -57,8 +57,7 @@ export const acting = [
   }),
 ]
 
-// Panels of the dashboard "Stream" about the lake: whether its writer keeps up with the topics, what it writes, and whether
-// its checks pass.
+// Panels of the dashboard "Stream" about the lake: the lag of its writer, what it writes, and whether its checks pass.
 
 /** Lag at which the alert fires. */
 const LAKE_BEHIND_S = 900
@@ -126,7 +125,7 @@ export const lakeFiles = [
   }),
 ]
 
-// Dashboard "Stream": whether the scorers keep up, how fast alerts come, and what disturbed them.
+// Dashboard "Stream": whether the scorers keep up, how soon alerts come, and what disturbed the stream.
 
 /** The objective: this share of alerts within this time, from the input record to the committed alert. */
 const ALERT_OBJECTIVE_S = 0.15

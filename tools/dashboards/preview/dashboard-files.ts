@@ -11,8 +11,8 @@ export const DASHBOARDS_PATH = 'infra/grafana/dashboards'
 const ORDER = ['sluice-fraud', 'sluice-stream', 'sluice-state-and-models', 'sluice-runtime']
 
 /**
- * Reads all dashboards.
- * @throws SluiceError SLUICE_INPUT_INVALID when the folder is missing or a file in it is no dashboard.
+ * Reads all dashboards. @throws SluiceError SLUICE_INPUT_INVALID when the folder is missing or a file in it is not a
+ * dashboard.
  */
 export function readDashboards(root: string): readonly DashboardModel[] {
   const folder = join(root, DASHBOARDS_PATH)
@@ -51,11 +51,11 @@ function parse(text: string): unknown {
   }
 }
 
-// Every query of the committed dashboards, for tests that ask a real Prometheus or compare names.
+// Every query of the committed dashboards, for tests that query a real Prometheus or compare names.
 
 /**
- * One query as Grafana would send it, variables not yet replaced; `fillVariables` of
- * panel-data.ts does that.
+ * One query as Grafana would send it, before its variables are replaced; `fillVariables` of panel-data.ts replaces
+ * them.
  */
 export interface DashboardQuery {
   /** Uid of the dashboard, such as `sluice-fraud`. */
@@ -66,7 +66,7 @@ export interface DashboardQuery {
   readonly expr: string
   /** Legend with `{{label}}` in it; empty for variables. */
   readonly legend: string
-  /** Asked for one moment, not for a range. */
+  /** True for an instant query, false for a range query. */
   readonly isInstant: boolean
 }
 

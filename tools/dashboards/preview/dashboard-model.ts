@@ -1,18 +1,18 @@
-// Reading fields of parsed JSON whose shape nobody has checked yet.
+// Reads fields of parsed JSON that is not validated yet.
 
-/** The value as an object; an empty one when it is none. */
+/** The value as an object; an empty object for anything else. */
 export function recordOf(value: unknown): Readonly<Record<string, unknown>> {
   return value !== null && typeof value === 'object' && !Array.isArray(value)
     ? (value as Record<string, unknown>)
     : {}
 }
 
-/** The value as a list; an empty one when it is none. */
+/** The value as a list; an empty list for anything else. */
 export function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : []
 }
 
-/** The value as text, or what to take instead. */
+/** The value as text, or `otherwise`. */
 export function textOf(value: unknown, otherwise = ''): string {
   return typeof value === 'string' ? value : otherwise
 }
@@ -94,7 +94,7 @@ export interface DashboardModel {
   readonly variableQueries: readonly (readonly [name: string, query: string])[]
 }
 
-/** Reads a dashboard. Null when it has no uid or no panels, or a panel of a kind that is not known here. */
+/** Reads a dashboard. Null without a uid or panels, or with a panel of an unknown kind. */
 export function readDashboard(json: unknown): DashboardModel | null {
   const uid = textOf(at(json, 'uid'))
   const panels = listOf(at(json, 'panels')).map(readPanel)

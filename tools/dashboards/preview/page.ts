@@ -50,7 +50,7 @@ th{white-space:nowrap}
 @media(min-width:2000px){.page,main{max-width:2400px}main{display:grid;grid-template-columns:1fr 1fr;gap:0 40px}}
 @media(max-width:800px){.row{grid-template-columns:minmax(0,1fr)}.panel{grid-column:auto}.page,main{padding-left:8px;padding-right:8px}}`
 
-// The whole preview as one HTML file: dashboards, rows, panels. No script, nothing loaded from elsewhere.
+// The whole preview as one HTML file: dashboards, rows, panels. It has no script and loads nothing.
 
 /** Height of one unit of Grafana's grid, and of a panel without its figure. */
 const GRID_UNIT_PX = 30

@@ -13,7 +13,9 @@ export function stepSeconds({ fromS, toS }: TimeRange, pointsMax: number): numbe
 /** A demo is scraped every second; rates over four of them would make a comb of rare alerts. */
 const RATE_INTERVAL_S_MIN = 15
 
-/** As Grafana has it: four scrapes at least, and never less than what lies between two points; 15 s at least. */
+/**
+ * As in Grafana: at least four scrapes, and at least the distance between two points plus one scrape; 15 s at least.
+ */
 export function rateIntervalSeconds(stepS: number, scrapeIntervalS: number): number {
   return Math.ceil(Math.max(RATE_INTERVAL_S_MIN, 4 * scrapeIntervalS, stepS + scrapeIntervalS))
 }
@@ -26,7 +28,7 @@ export function fillVariables(expr: string, rateIntervalS: number, rangeS: numbe
     .replaceAll(/\$(?:job|instance)\b/g, '.+')
 }
 
-// Asks Prometheus everything that one dashboard shows.
+// Sends Prometheus all queries of one dashboard.
 
 const POINTS_MAX = 180
 /** Columns of a heatmap; more would be thinner than a pixel on a phone. */
@@ -95,7 +97,7 @@ async function readPanelData(
   return { panel, targets, stepS, problems }
 }
 
-/** The first moment of each stretch in which the query of a mark has a value. */
+/** The first moment of each stretch in which the query of an annotation has a value. */
 async function readMoments(
   prometheus: PrometheusApi,
   mark: Mark,
@@ -105,7 +107,7 @@ async function readMoments(
   const { series } = await answerTo(prometheus.queryRange(mark.expr, { ...range, stepS }))
   return series.flatMap(({ labels, points }) =>
     points
-      // A stretch that begins with the range may be older than it.
+      // A stretch that begins with the range may have begun before it.
       .filter(([timeS], index) => {
         const before = points[index - 1]?.[0] ?? (timeS === range.fromS ? timeS : null)
         return before === null || timeS - before > 1.5 * stepS

@@ -26,7 +26,7 @@ export function styledSeries(
   const named = targets.flatMap(({ target, series }) =>
     series
       .map(({ labels, points }) => ({ name: nameOf(target.legend, labels), points }))
-      // As people count: partition 2 before partition 10.
+      // Numeric order: partition 2 before partition 10.
       .sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true })),
   )
   let next = 0
@@ -95,7 +95,7 @@ export function timeSeriesFigure(
 const SHADES = 8
 const SHADE_MIN = 0.08
 const ROW_LABELS_MAX = 8
-/** Share of a cell that is left free, so that cells are distinct. */
+/** Share of a cell that is left empty, so that cells are distinct. */
 const CELL_GAP = 0.06
 
 interface Bucket {
@@ -197,7 +197,7 @@ function opacityOf(shade: number): string {
   return (SHADE_MIN + ((1 - SHADE_MIN) * (shade + 1)) / SHADES).toFixed(2)
 }
 
-// Panels that show what holds now: one number, bars, a table.
+// Panels that show current values: one number, bars, a table.
 
 /** One big number as HTML; null when there is none. */
 export function statFigure({ panel, targets }: PanelData): string | null {

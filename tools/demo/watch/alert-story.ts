@@ -1,4 +1,4 @@
-// The story of one fault: made, its alert firing, mended, its alert gone. Told on the screen as it happens.
+// The story of one fault: it is made, its alert fires, it is repaired, its alert clears. The screen shows each step.
 
 import { pollUntil } from '../../servers/run-program.ts'
 import type { PrometheusAlert, PrometheusApi } from '../../servers/prometheus-api.ts'
@@ -11,7 +11,7 @@ const POLL_MS = 500
 
 type Alerts = Pick<PrometheusApi, 'alerts'>
 
-/** Outcome. Times are from the fault, and from its mending; null when the alert did not come, or go. */
+/** Outcome. Times count from the fault and from its repair; null when the alert did not fire or did not clear. */
 export interface AlertStory {
   readonly fault: string
   readonly alert: string
@@ -23,7 +23,7 @@ export interface AlertStory {
   readonly problems: readonly string[]
 }
 
-/** Makes the fault, waits for its alert, mends it, and waits until the alert is gone. */
+/** Makes the fault, waits for its alert, repairs the fault, and waits until the alert clears. */
 export async function tellFault(
   fault: Fault,
   prometheus: Alerts,

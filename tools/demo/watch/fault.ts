@@ -1,4 +1,4 @@
-// Faults that the demo can make on itself, each with the alert that it must raise.
+// Faults that the demo can inject into itself, each with the alert that it must raise.
 
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import type { Producer } from 'kafkajs'
@@ -10,10 +10,10 @@ import type { RestartableScorer } from '../scorer-process.ts'
 export const FAULTS = ['redis-away', 'scorer-stopped', 'dead-letters'] as const
 export type FaultName = (typeof FAULTS)[number]
 
-/** A fault that can be made and mended. */
+/** A fault that can be made and repaired. */
 export interface Fault {
   readonly name: FaultName
-  /** As people read it: "Redis is away". */
+  /** For people: "Redis is away". */
   readonly sentence: string
   /** Name of the alert rule that must fire. */
   readonly alert: string
@@ -25,7 +25,7 @@ export interface Fault {
 /** Tools that make faults. */
 export interface FaultTools {
   readonly scorer: RestartableScorer
-  /** There when the fault is `redis-away`. */
+  /** Present when the fault is `redis-away`. */
   readonly gate: RedisGate | null
   readonly producer: Producer
   readonly topicPrefix: string
@@ -77,13 +77,13 @@ export function faultOf(name: FaultName, tools: FaultTools): Fault {
           })
           return BROKEN_MESSAGES
         },
-        // The messages remain in the log; the alert clears when no more come.
+        // The messages remain in the log; the alert clears when no further ones come.
         mend: () => Promise.resolve(),
       }
   }
 }
 
-// A gate between the demo's scorer and Redis, so that Redis can go away for the scorer and for nobody else.
+// A gate between the demo's scorer and Redis, through which Redis can fail for the scorer alone.
 
 export interface RedisGate extends Closable {
   /** Address of Redis through the gate; user, password and database are those of the target. */
@@ -93,7 +93,7 @@ export interface RedisGate extends Closable {
   open(): void
 }
 
-/** Opens a gate on a free loopback port. Nothing is known here of TLS. @throws SluiceError SLUICE_USAGE for rediss. */
+/** Opens a gate on a free loopback port. It does not support TLS. @throws SluiceError SLUICE_USAGE for rediss. */
 export async function openRedisGate(targetUrl: string): Promise<RedisGate> {
   const target = new URL(targetUrl)
   if (target.protocol !== 'redis:') {
@@ -116,7 +116,7 @@ export async function openRedisGate(targetUrl: string): Promise<RedisGate> {
     ] as const) {
       sockets.add(from)
       from.pipe(to)
-      // A broken half breaks the other; both ends see it as their peer's, as with a real outage.
+      // An error on one side closes the other, so both ends see the peer fail, as in a real outage.
       from.on('error', () => undefined)
       from.once('close', () => {
         sockets.delete(from)

@@ -1,5 +1,5 @@
-// Observes the demo like a real installation: a Prometheus with the committed rules on the
-// running processes, and a page that shows the committed dashboards.
+// Observes the demo like a real installation: a Prometheus that applies the committed rules to the running processes,
+// and a page that shows the committed dashboards.
 
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -35,8 +35,8 @@ export interface ObservedProcesses {
 }
 
 /**
- * Full path of Prometheus, installed where that is possible without asking.
- * @throws SluiceError SLUICE_PREREQUISITE_MISSING with the command that installs it.
+ * Full path of Prometheus; installs it where that is possible without asking. @throws SluiceError
+ * SLUICE_PREREQUISITE_MISSING with the command that installs it.
  */
 export async function observationProgram(
   onProgress: (line: string) => void,
@@ -93,7 +93,7 @@ function writeRules(folder: string): readonly string[] {
     })
 }
 
-// A page on loopback that shows the committed dashboards with the data of a Prometheus, made anew at each visit.
+// A page on loopback that shows the committed dashboards with data from a Prometheus, drawn again at each visit.
 
 const RANGE_MS = 5 * 60_000
 const RANGE_MS_MIN = 30_000
@@ -101,11 +101,14 @@ const REFRESH_S = 10
 
 export interface DashboardsPage extends Closable {
   readonly url: string
-  /** The page from this time until now, as HTML. @throws SluiceError SLUICE_PROMETHEUS_UNAVAILABLE. */
+  /** The page from `sinceMs` until now, as HTML. @throws SluiceError SLUICE_PROMETHEUS_UNAVAILABLE. */
   render(sinceMs: number): Promise<string>
 }
 
-/** Opens the page for the Prometheus at this address, which is asked no more once the page is closed. It shows the last five minutes and refreshes itself. */
+/**
+ * Opens the page for the Prometheus at this address; it sends no queries after it is closed. It shows the last five
+ * minutes and refreshes itself.
+ */
 export async function openDashboardsPage(prometheusUrl: string): Promise<DashboardsPage> {
   const closed = new AbortController()
   const draw = async (rangeMs: number): Promise<string> => {
@@ -121,7 +124,7 @@ export async function openDashboardsPage(prometheusUrl: string): Promise<Dashboa
     })
     return html
   }
-  // One drawing at a time, whoever asks: each puts some sixty questions to Prometheus.
+  // All requests share one drawing at a time: each sends some sixty queries to Prometheus.
   let drawing: Promise<string> | null = null
   const drawOnce = (): Promise<string> =>
     (drawing ??= draw(RANGE_MS).finally(() => {

@@ -19,7 +19,7 @@ import { openObservation, RULES_SHORTENED_BY, type Observation } from './observa
 
 /** Ordinary traffic before the fault, so that the dashboards show what it changes. */
 const BEFORE_FAULT_MS = 30_000
-/** And after it has cleared. */
+/** Ordinary traffic after the alert has cleared. */
 const AFTER_FAULT_MS = 15_000
 
 export interface WatchedRun extends Closable {
@@ -61,7 +61,7 @@ export async function openWatchedRun(watched: Watched, signal: AbortSignal): Pro
     plan.fault === null
       ? null
       : tell(plan.fault, watched, observation, AbortSignal.any([signal, stop.signal]))
-  // Whoever waits for it sees the rejection.
+  // The rejection is seen where the story is awaited.
   story?.catch(() => undefined)
   return {
     story,

@@ -23,7 +23,7 @@ const tally: TallyResult = {
   notRead: 0,
   firstBatchMs: 1_000,
   lastBatchMs: 3_000,
-  lastBlock: {
+  lastBatch: {
     backend: 'wasm',
     modelVersion: 'm-1',
     modelDigest: 'd',
@@ -75,7 +75,7 @@ test('each thing that does not add up is a problem of its own, shown to people',
 
 test('figures that do not exist are absent and not zero', () => {
   const summary = summarize(
-    { ...tally, firstBatchMs: null, lastBatchMs: null, lastBlock: null },
+    { ...tally, firstBatchMs: null, lastBatchMs: null, lastBatch: null },
     { ...run, received: { ...run.received, p50Ms: null, p99Ms: null } },
   )
   strictEqual(summary.eventsPerSecond, null)
