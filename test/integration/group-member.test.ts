@@ -6,11 +6,13 @@ import { randomUUID } from 'node:crypto'
 import { after, before, describe, test, type TestContext } from 'node:test'
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import { type Admin, Kafka, logLevel } from 'kafkajs'
-import { Cluster } from '../../services/platform/kafka/native/cluster.ts'
+import { isSluiceError } from '../../services/core/errors.ts'
 import { GroupMember } from '../../services/platform/kafka/native/group-member.ts'
 import { KafkaAnswerError } from '../../services/platform/kafka/native/kafka-errors.ts'
 import { makeTopics } from '../../services/platform/kafka/topics.ts'
 import { openLogger } from '../../services/platform/log.ts'
+import { DetouredCluster } from '../support/detoured-cluster.ts'
+import { openKafkaProxy } from '../support/kafka-proxy.ts'
 import { eventually } from '../support/poll.ts'
 
 const brokersText = process.env['SLUICE_KAFKA_BROKERS'] ?? ''
@@ -20,6 +22,7 @@ if (brokersText === '') {
 const brokers = brokersText.split(',')
 const SESSION_MS = 6_000
 const PARTITIONS = 4
+const OFFSET_FETCH_KEY = 9
 
 const kafka = new Kafka({ brokers, logLevel: logLevel.NOTHING })
 let admin: Admin
@@ -43,7 +46,7 @@ after(async () => {
 
 interface MemberOfTest {
   readonly member: GroupMember
-  readonly cluster: Cluster
+  readonly cluster: DetouredCluster
   /** Null while partitions are revoked. */
   readonly held: () => readonly number[] | null
   readonly join: () => Promise<void>
@@ -56,7 +59,7 @@ function openMember(
   options: { instanceId?: string; topics?: readonly string[]; revocationMs?: number } = {},
 ): MemberOfTest {
   const { instanceId = null, revocationMs = 0 } = options
-  const cluster = new Cluster({ brokers }, name)
+  const cluster = new DetouredCluster({ brokers }, name)
   const member = new GroupMember({
     cluster,
     log: openLogger('test', 'silent'),
@@ -178,5 +181,23 @@ describe('members of a group', { timeout: 120_000 }, () => {
     strictEqual(isRead, false)
     await transaction.commit()
     strictEqual((await reading)?.offset, 7)
+  })
+
+  test('reading offsets ends when the coordinator does not answer', async (t) => {
+    const { member, cluster } = openMember(t, randomUUID(), 'reader')
+    const proxy = await openKafkaProxy(brokers[0] ?? '')
+    t.after(() => proxy.close())
+    cluster.detour = proxy
+    const topic = topics[0] ?? ''
+    strictEqual(await member.readCommitted(topic, 1), null)
+    proxy.swallow(OFFSET_FETCH_KEY)
+    const reading = member.readCommitted(topic, 1).then(
+      () => 'read',
+      (error: unknown) => (isSluiceError(error) ? error.code : error),
+    )
+    const outcome = await Promise.race([reading, sleepMs(30_000, 'waits', { ref: false })])
+    strictEqual(outcome, 'SLUICE_BROKER_UNAVAILABLE')
+    proxy.swallow(null)
+    strictEqual(await member.readCommitted(topic, 1), null)
   })
 })

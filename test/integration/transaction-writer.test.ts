@@ -8,15 +8,12 @@ import { isSluiceError } from '../../services/core/errors.ts'
 import { readToEnd } from '../../services/platform/kafka/committed-reader.ts'
 import { kafkaRefusal } from '../../services/platform/kafka/kafka-failure.ts'
 import type { LogWriter, OutgoingMessage } from '../../services/platform/kafka/log-client.ts'
-import {
-  Cluster,
-  type RequestKind,
-  type Purpose,
-} from '../../services/platform/kafka/native/cluster.ts'
+import type { RequestKind, Purpose } from '../../services/platform/kafka/native/cluster.ts'
 import type { Membership } from '../../services/platform/kafka/native/membership.ts'
 import { splitOwner } from '../../services/platform/kafka/offset-owner.ts'
 import { TransactionWriter } from '../../services/platform/kafka/native/transaction-writer.ts'
 import { closeWith } from '../support/cleanup.ts'
+import { DetouredCluster } from '../support/detoured-cluster.ts'
 import { openKafkaProxy } from '../support/kafka-proxy.ts'
 import { readAtLeast, readUntil } from '../support/poll.ts'
 import { seededNumbers } from '../support/seeded-numbers.ts'
@@ -28,14 +25,12 @@ const NO_MEMBER: Membership = { memberId: '', generation: -1, instanceId: null }
 type Send = () => Promise<unknown>
 
 /** A cluster that records requests, and that a test can disturb. */
-class DisturbedCluster extends Cluster {
+class DisturbedCluster extends DetouredCluster {
   readonly asked: string[] = []
   /** Completed requests. */
   readonly done: string[] = []
   readonly bodies: unknown[] = []
   isV1 = false
-  /** Address used for every broker instead of the advertised one. */
-  detour: { readonly host: string; readonly port: number } | null = null
   disturb: (name: string, send: Send) => Promise<unknown> = (_name, send) => send()
 
   override async send<Body, Answer>(
@@ -50,18 +45,6 @@ class DisturbedCluster extends Cluster {
     const answer = (await this.disturb(kind.name, send)) as Answer
     if ((answer as { error?: string }).error === 'NONE') this.done.push(kind.name)
     return answer
-  }
-
-  override async sendToAny<Body, Answer>(
-    kind: RequestKind<Body, Answer>,
-    body: Body,
-  ): Promise<Answer> {
-    const answer = await super.sendToAny(kind, body)
-    if (this.detour === null || typeof answer !== 'object' || answer === null) return answer
-    if ('host' in answer) return { ...answer, ...this.detour }
-    if (!('brokers' in answer) || !Array.isArray(answer.brokers)) return answer
-    const brokers = answer.brokers.map((broker: object) => ({ ...broker, ...this.detour }))
-    return { ...answer, brokers }
   }
 
   override async hasTransactionsV2(): Promise<boolean> {
@@ -313,6 +296,32 @@ for (const isV1 of [false, true]) {
       })
     }
   }
+}
+
+for (const step of STEPS.v2) {
+  test(`a broker that never answers ${step} holds up a commit for the transaction time-out, not longer`, async (t) => {
+    const { stream, cluster, writer } = await openRig(t, 'silent', { timeoutMs: 500 })
+    const proxy = await openKafkaProxy(stream.brokers[0] ?? '')
+    closeWith(t, () => proxy.close())
+    cluster.detour = proxy
+    const partition = await writer.openPartition()
+    await commit(partition, stream, 0, 'before', 1)
+    proxy.swallow(API_KEYS[step])
+    const beganMs = performance.now()
+    await rejects(commit(partition, stream, 0, 'unsure', 2), isUnknown)
+    ok(performance.now() - beganMs < 4_000)
+    strictEqual(proxy.swallowed, 1)
+    proxy.swallow(null)
+    const again = await writer.openPartition()
+    strictEqual((await readOffsets(stream))[0]?.offset, 1)
+    await commit(again, stream, 0, 'after', 2)
+    deepStrictEqual(await published(stream, 4), [
+      'alerts/0 after',
+      'alerts/0 before',
+      'leases/0 after',
+      'leases/0 before',
+    ])
+  })
 }
 
 /**

@@ -11,6 +11,10 @@ export interface KafkaProxy {
   readonly port: number
   /** Breaks the connection of the next request of this api key. */
   loseNext(apiKey: number, loss: Loss): void
+  /** From now on requests of this api key are passed to nobody, and their connections stay open; null ends it. */
+  swallow(apiKey: number | null): void
+  /** Requests that were swallowed. */
+  readonly swallowed: number
   /** Connections that were broken. */
   readonly broken: number
   close(): Promise<void>
@@ -21,6 +25,8 @@ export async function openKafkaProxy(broker: string): Promise<KafkaProxy> {
   const sockets = new Set<Socket>()
   let armed: { readonly apiKey: number; readonly loss: Loss } | null = null
   let broken = 0
+  let silentKey: number | null = null
+  let swallowed = 0
 
   const server = createServer({ noDelay: true }, (client) => {
     const upstream = connect({ host, port: Number(port), noDelay: true })
@@ -39,6 +45,10 @@ export async function openKafkaProxy(broker: string): Promise<KafkaProxy> {
       })
     }
     onFrames(client, (frame) => {
+      if (frame.readInt16BE(4) === silentKey) {
+        swallowed += 1
+        return
+      }
       if (armed !== null && frame.readInt16BE(4) === armed.apiKey) {
         const { loss } = armed
         armed = null
@@ -63,6 +73,12 @@ export async function openKafkaProxy(broker: string): Promise<KafkaProxy> {
     port: (server.address() as AddressInfo).port,
     loseNext(apiKey, loss) {
       armed = { apiKey, loss }
+    },
+    swallow(apiKey) {
+      silentKey = apiKey
+    },
+    get swallowed() {
+      return swallowed
     },
     get broken() {
       return broken

@@ -29,6 +29,8 @@ const RETRY_MS_MAX = 250
 const HEARTBEATS_PER_SESSION = 6
 /** Longest time that an open transaction may delay the reading of offsets. */
 const STABLE_MS_MAX = 30_000
+/** How long the start of a partition waits for a coordinator that does not answer. */
+const AWAY_MS_MAX = 10_000
 const LEAVE_MS_MAX = 2_000
 
 /** Requests that wait for other members. */
@@ -268,7 +270,7 @@ export class GroupMember implements Group {
     for (let waitMs = RETRY_MS_FIRST; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
       // Only this partition: other members always have open transactions on theirs.
       const body = { groupId, topic, partitions: [partition], requireStable }
-      const { error, offsets } = await this.#ask(OFFSET_FETCH, body)
+      const { error, offsets } = await this.#ask(OFFSET_FETCH, body, AWAY_MS_MAX)
       if (error !== 'NONE') throw new KafkaAnswerError('OffsetFetch', error, groupId)
       const failed = offsets.find((each) => each.error !== 'NONE')
       if (failed === undefined) {
@@ -294,6 +296,7 @@ export class GroupMember implements Group {
   #ask<Body, Answer extends { readonly error: ErrorName }>(
     kind: RequestKind<Body, Answer>,
     body: Body,
+    limitMs = Infinity,
   ): Promise<Answer> {
     const { cluster, groupId } = this.#options
     // A waiting JoinGroup has its own connection, since a broker answers the requests of a connection in order.
@@ -303,12 +306,16 @@ export class GroupMember implements Group {
       const answer = await cluster.send<Body, Answer>(node, purpose, kind, body)
       if (PASSING.has(answer.error)) throw new KafkaAnswerError(kind.name, answer.error, groupId)
       return answer
-    })
+    }, limitMs)
   }
 
-  /** Repeats attempts that fail because no broker answers, until the member leaves. A refusal is not repeated. */
-  async #insist<Answer>(attempt: () => Promise<Answer>): Promise<Answer> {
+  /**
+   * Repeats attempts that fail because no broker answers, until the member leaves or the limit is over. A refusal is not
+   * repeated.
+   */
+  async #insist<Answer>(attempt: () => Promise<Answer>, limitMs = Infinity): Promise<Answer> {
     const { cluster, log, groupId } = this.#options
+    const endMs = performance.now() + limitMs
     for (let waitMs = RETRY_MS_FIRST; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
       try {
         return await attempt()
@@ -317,10 +324,19 @@ export class GroupMember implements Group {
         if (isAnswer && !PASSING.has(error.type)) throw error
         if (this.#hasLeft) throw error
         cluster.forgetCoordinator('group', groupId)
+        if (performance.now() > endMs) throw coordinatorAway(groupId, error)
         if (!isAnswer)
           log.warn({ error }, 'The coordinator of the group cannot be reached; trying again.')
         await sleepMs(waitMs)
       }
     }
   }
+}
+
+function coordinatorAway(groupId: string, cause: unknown): SluiceError {
+  return new SluiceError(
+    'SLUICE_BROKER_UNAVAILABLE',
+    `The coordinator of the group ${groupId} has not answered for ${AWAY_MS_MAX / 1_000} s; check that the brokers run.`,
+    { cause },
+  )
 }

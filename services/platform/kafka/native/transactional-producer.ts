@@ -5,6 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { setTimeout as sleepMs } from 'node:timers/promises'
+import { within } from '../../within.ts'
 import type { InputOffset, OutgoingMessage } from '../log-client.ts'
 import type { Cluster, RequestKind } from './cluster.ts'
 import { type ErrorName, KafkaAnswerError } from './kafka-errors.ts'
@@ -34,6 +35,8 @@ const PRODUCE_TIMEOUT_MS = 5_000
 const QUICK_ATTEMPTS = 30
 const SLOW_WAIT_MS = 20
 const SEQUENCE_END = 2 ** 31
+/** How long the last answer is waited for when the time-out of the transaction has passed. */
+const ANSWER_MS_MAX = 1_000
 
 /** Answers after which a batch has not been appended, but may be on the next attempt. */
 const PASSING: ReadonlySet<ErrorName> = new Set([
@@ -73,7 +76,7 @@ export async function openProducer(options: ProducerOptions): Promise<Transactio
   const { cluster, transactionalId, timeoutMs } = options
   const [identity, isV2] = await Promise.all([
     initProducer(cluster, transactionalId, timeoutMs),
-    cluster.hasTransactionsV2(),
+    within(timeoutMs + ANSWER_MS_MAX, cluster.hasTransactionsV2()),
   ])
   return new TransactionalProducer(options, identity, isV2)
 }
@@ -86,7 +89,8 @@ export function initProducer(
 ): Promise<ProducerIdentity> {
   const coordinator = new Coordinator(cluster, 'transaction', transactionalId)
   const body = { transactionalId, timeoutMs }
-  return coordinator.ask(INIT_PRODUCER_ID, body, performance.now() + timeoutMs)
+  const asking = coordinator.ask(INIT_PRODUCER_ID, body, performance.now() + timeoutMs)
+  return within(timeoutMs + ANSWER_MS_MAX, asking)
 }
 
 export class TransactionalProducer {
@@ -109,10 +113,17 @@ export class TransactionalProducer {
     this.#groupCoordinator = new Coordinator(cluster, 'group', groupId)
   }
 
-  /** Commits one transaction. @throws on any failure; then this producer must not be used again */
-  async commit({ messages, offsets, membership }: TransactionContent): Promise<void> {
+  /**
+   * Commits one transaction. @throws on any failure, and once the coordinator may have aborted the transaction for its age;
+   * then this producer must not be used again
+   */
+  async commit(content: TransactionContent): Promise<void> {
     // A transaction without content cannot be ended.
-    if (messages.length === 0 && offsets.length === 0) return
+    if (content.messages.length === 0 && content.offsets.length === 0) return
+    await within(this.#options.timeoutMs + ANSWER_MS_MAX, this.#commitAll(content))
+  }
+
+  async #commitAll({ messages, offsets, membership }: TransactionContent): Promise<void> {
     const outputs = outputsOf(messages)
     const deadlineMs = performance.now() + this.#options.timeoutMs
     try {
