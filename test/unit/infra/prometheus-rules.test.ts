@@ -232,7 +232,7 @@ test('every alert has its page in the runbook, and every page its alert', () => 
 
 test('the runbook says which alerts no test has seen on running services, and why', () => {
   const runbook = readFileSync(join(ROOT, 'docs/runbook.md'), 'utf8')
-  const [, list = ''] = /Seen by `promtool` only:\n\n([\s\S]*?)\n\n/.exec(runbook) ?? []
+  const [, list = ''] = /Tested only by `promtool`:\n\n([\s\S]*?)\n\n/.exec(runbook) ?? []
   deepStrictEqual(
     list.split('\n'),
     Object.entries(ONLY_BY_PROMTOOL).map(([name, reason]) => `- \`${name}\`: ${reason}`),
