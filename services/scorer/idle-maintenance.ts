@@ -16,6 +16,8 @@ import type { OperatorOverrides } from './deployments/operator-overrides.ts'
 const CLOCK_POLL_MS = 1_000
 /** A longer gap means that the process was paused, not idle: drain the queue before ending leases. */
 const STANDSTILL_MS = 5_000
+/** Beyond this difference between two looks the wall clock was set, or the machine was suspended. */
+const CLOCK_STEP_MS = 2_000
 
 export interface TurnDeps {
   readonly clock: Clock
@@ -41,6 +43,10 @@ export class IdleMaintenance {
   #versionSeen = -1
   #idleSinceMs: number | null = null
   #lookedMs = Infinity
+  /** How far the wall clock was ahead of the monotonic clock at the last look; null before the first one. */
+  #aheadMs: number | null = null
+  /** The same without steps of the wall clock; it follows small corrections. */
+  #steadyAheadMs = 0
 
   constructor(deps: TurnDeps, blocks: PartitionBlocks, writer: LogWriter) {
     this.#deps = deps
@@ -89,9 +95,21 @@ export class IdleMaintenance {
     const nowMs = clock.monotonicMs()
     const stoodStill = nowMs - this.#lookedMs > STANDSTILL_MS
     this.#lookedMs = nowMs
-    if (stoodStill) this.#idleSinceMs = null
+    const aheadMs = clock.nowMs() - nowMs
+    if (this.#hasStepped(aheadMs) || stoodStill) this.#idleSinceMs = null
     this.#idleSinceMs = isIdle ? (this.#idleSinceMs ?? nowMs) : null
     const idleMs = this.#idleSinceMs === null ? 0 : nowMs - this.#idleSinceMs
-    if (idleMs >= leaseGraceMs) this.#blocks.endByClock(clock.nowMs(), leaseGraceMs)
+    if (idleMs < leaseGraceMs) return
+    // A release is published for good, so a wall clock that was set forward must not cause one.
+    this.#blocks.endByClock(nowMs + Math.min(aheadMs, this.#steadyAheadMs), leaseGraceMs)
+  }
+
+  /** Compares the clocks; true when the wall clock was set since the last look. */
+  #hasStepped(aheadMs: number): boolean {
+    const beforeMs = this.#aheadMs
+    this.#aheadMs = aheadMs
+    const isSteady = Math.abs(aheadMs - this.#steadyAheadMs) <= CLOCK_STEP_MS
+    if (beforeMs === null || isSteady) this.#steadyAheadMs = aheadMs
+    return beforeMs !== null && Math.abs(aheadMs - beforeMs) > CLOCK_STEP_MS
   }
 }

@@ -128,6 +128,17 @@ describe('members of a group', { timeout: 120_000 }, () => {
     strictEqual(slow.member.membership?.memberId, memberId)
   })
 
+  test('a wall clock that is set back an hour costs no member its place', async (t) => {
+    const { member, join, held } = openMember(t, randomUUID(), 'set back')
+    await join()
+    const { memberId, generation } = member.membership ?? {}
+    const now = Date.now.bind(Date)
+    t.mock.method(Date, 'now', () => now() - 3_600_000)
+    await sleepMs(2 * SESSION_MS)
+    deepStrictEqual([member.membership?.memberId, held()], [memberId, all])
+    strictEqual(member.membership?.generation, generation)
+  })
+
   test('a static member that comes back within its session causes no rebalance', async (t) => {
     const groupId = randomUUID()
     const stays = openMember(t, groupId, 'stays', { instanceId: 'one' })

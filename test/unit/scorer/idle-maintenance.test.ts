@@ -30,12 +30,13 @@ function openTurns(alignment: TurnDeps['alignment'] = 'live') {
   blocks.advance(START_MS, START_MS, 1)
   blocks.publish(blockOf('card-a', 1, START_MS), 1)
   blocks.take(DECIDE_BY_AMOUNT)
-  let nowMs = START_MS
+  let elapsedMs = 0
+  let wallMs = START_MS
   const written: string[] = []
   const words = new OperatorOverrides()
   const turns = new IdleMaintenance(
     {
-      clock: { nowMs: () => nowMs, monotonicMs: () => nowMs },
+      clock: { nowMs: () => wallMs, monotonicMs: () => elapsedMs },
       telemetry: { blocksCommitted: () => undefined },
       alignment,
       words,
@@ -62,8 +63,10 @@ function openTurns(alignment: TurnDeps['alignment'] = 'live') {
     written,
     words,
     turns,
-    look: async (atMs: number, isIdle = true) => {
-      nowMs = START_MS + atMs
+    /** `setMs` is how far the wall clock has been set forward by then. */
+    look: async (atMs: number, isIdle = true, setMs = 0) => {
+      elapsedMs = atMs
+      wallMs = START_MS + atMs + setMs
       await turns.take(isIdle, PLACE)
     },
   }
@@ -96,6 +99,33 @@ test('a partition that stood still first hears what came meanwhile', async () =>
   deepStrictEqual(written, [])
   await look(LEASE_MS + 61_000)
   await look(LEASE_MS + 62_000)
+  deepStrictEqual(written, ['1 alerts', '1 leases'])
+})
+
+test('a wall clock that is set forward ends no lease early, and one that is set back and right again none late', async () => {
+  const dueMs = LEASE_MS + GRACE_MS
+  for (const setMs of [2_500, 3_600_000]) {
+    const { look, written } = openTurns()
+    for (let atMs = 0; atMs < dueMs; atMs += 1_000) await look(atMs, true, atMs < 3_000 ? 0 : setMs)
+    deepStrictEqual(written, [])
+    await look(dueMs, true, setMs)
+    deepStrictEqual(written, ['1 alerts', '1 leases'])
+  }
+  const { look, written } = openTurns()
+  for (let atMs = 0; atMs < dueMs; atMs += 1_000) await look(atMs, true, atMs < 3_000 ? 0 : -60_000)
+  await look(dueMs, true, -60_000)
+  deepStrictEqual(written, [])
+  // A partition listens for the grace first, as after a pause.
+  for (const laterMs of [1_000, 2_000, 3_000]) await look(dueMs + laterMs)
+  deepStrictEqual(written, ['1 alerts', '1 leases'])
+})
+
+test('small corrections of the wall clock are followed', async () => {
+  const { look, written } = openTurns()
+  const dueMs = LEASE_MS + GRACE_MS
+  for (let atMs = 0; atMs < dueMs; atMs += 1_000) await look(atMs, true, -atMs)
+  deepStrictEqual(written, [])
+  for (let atMs = dueMs; atMs <= 2 * dueMs; atMs += 1_000) await look(atMs, true, -dueMs)
   deepStrictEqual(written, ['1 alerts', '1 leases'])
 })
 
