@@ -1,12 +1,16 @@
 // Goal: a partition starts with everything that is committed, even where a transaction's marker has not arrived yet.
 // Method: a start on a real broker while a transaction is still open; Redis does not answer.
 
-import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
+import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { setTimeout as sleepMs } from 'node:timers/promises'
+import { batchHashOf } from '../../services/core/audit/batch-hash.ts'
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
 import { SluiceError } from '../../services/core/errors.ts'
+import { PARTITION_START } from '../../services/core/features/engine/partition-fold.ts'
+import { encodeMetadata } from '../../services/core/stream/partition-progress.ts'
 import { openNativeLogClient } from '../../services/platform/kafka/native/native-log-client.ts'
+import { sendOffsets } from '../../services/platform/kafka/transaction-offsets.ts'
 import { openLogger } from '../../services/platform/log.ts'
 import { createScorerTelemetry } from '../../services/platform/metrics/scorer-telemetry.ts'
 import type { PartitionStore } from '../../services/platform/redis/partition-store-contract.ts'
@@ -14,7 +18,7 @@ import type { InboxOptions } from '../../services/scorer/intake/record-queue.ts'
 import { startPartition } from '../../services/scorer/recovery/partition-start.ts'
 import { closeWith } from '../support/cleanup.ts'
 import { openStream, PARTITION_COUNT, type TestStream } from '../support/streams.ts'
-import { fullAlert, fullLease } from '../unit/core/wire/samples.ts'
+import { fullAlert, fullLease, minimalDecisionBatch } from '../unit/core/wire/samples.ts'
 
 const log = openLogger('partition-start-test', 'silent')
 
@@ -69,6 +73,32 @@ function start(t: TestContext, stream: TestStream) {
     leasesTopic: `${prefix}leases`,
     epochs: { held: null },
     corruptGeneration: null,
+  })
+}
+
+for (const isLast of [true, false]) {
+  const end = isLast ? 'starts' : 'stops'
+  test(`an offset committed with ${isLast ? 'the last' : 'another'} decision batch ${end}`, async (t) => {
+    const stream = await openStream(t, 'start-chain')
+    const { codecs, prefix, kafka, groupId } = stream
+    await stream.sendRaw('transactions', 0, [{ key: 'c', value: 'decided' }])
+    const batch = { ...minimalDecisionBatch, nextOffset: 1, labelNextOffset: 0 }
+    const chainHash = (isLast ? batchHashOf(batch) : Buffer.alloc(32)).toString('base64')
+    const metadata = encodeMetadata({ position: PARTITION_START, chainHash })
+    const producer = kafka.producer({ transactionalId: `${prefix}last`, maxInFlightRequests: 1 })
+    await producer.connect()
+    closeWith(t, () => producer.disconnect())
+    const transaction = await producer.transaction()
+    const messages = [{ key: '0', value: codecs.decisionBatch.encode(batch), partition: 0 }]
+    await transaction.send({ topic: `${prefix}decisions`, messages })
+    const places = [
+      { topic: `${prefix}transactions`, partition: 0, offset: 1, metadata },
+      { topic: `${prefix}labels`, partition: 0, offset: 0, metadata: null },
+    ]
+    await sendOffsets(transaction, groupId, places)
+    await transaction.commit()
+    if (isLast) strictEqual((await start(t, stream))?.chainHash, chainHash)
+    else await rejects(start(t, stream), { code: 'SLUICE_PARTITION_OFFSET_LOST' })
   })
 }
 

@@ -29,6 +29,26 @@ export function isWhereDecided(
   return agreed.every((each) => each)
 }
 
+/**
+ * Compares the hash beside the committed offset of transactions with that of the last decision batch, both base64.
+ * @throws SluiceError SLUICE_PARTITION_OFFSET_LOST
+ */
+export function checkChain(
+  partition: number,
+  { topic, committed }: InputPlace,
+  committedHash: string,
+  lastHash: string,
+): void {
+  if (committedHash === lastHash) return
+  throw new SluiceError(
+    'SLUICE_PARTITION_OFFSET_LOST',
+    `The group is at offset ${committed ?? 'none'} of ${topic}-${partition}, where the last decision batch ends, but was committed ` +
+      `with another batch (hash ${committedHash} and not ${lastHash}): decisions were lost, or are of another group. ` +
+      'Find out which; to continue after the last batch, set the offset by hand.',
+    { details: { topic, partition, committed, committedHash, lastHash } },
+  )
+}
+
 function isEqual(partition: number, place: InputPlace, decidedTo: number): boolean {
   const { topic, committed, low } = place
   if (committed === decidedTo) return true

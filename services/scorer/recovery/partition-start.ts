@@ -20,7 +20,7 @@ import type {
 import { fenced, lossOf, lost } from '../partition-errors.ts'
 import type { InboxOptions } from '../intake/record-queue.ts'
 import { Refold, type RefoldDeps } from './state-rebuilder.ts'
-import { type InputPlace, isWhereDecided } from './offset-agreement.ts'
+import { checkChain, type InputPlace, isWhereDecided } from './offset-agreement.ts'
 import { planState } from './state-plan.ts'
 
 /** The position and state from which a partition begins. */
@@ -70,7 +70,7 @@ export async function startPartition(
   try {
     const committed = await readCommitted(options)
     const metadata = decodeMetadata(committed.metadata)
-    const lastHash = await checkLastBatch(options, committed)
+    const lastHash = await checkLastBatch(options, committed, metadata?.chainHash ?? null)
     const [leases, session] = await Promise.all([
       readLeases(options),
       openState(options, epoch, committed),
@@ -170,24 +170,30 @@ async function readCommitted({ admin, group, inbox }: PartitionStarterOptions): 
 }
 
 /**
- * Compares the last decision batch with the committed offsets. Returns its hash, base64; null without a decision batch.
+ * Compares the last decision batch with the committed offsets, and with the hash committed beside them, null for an offset
+ * that was set by hand. Returns its hash, base64; null without a decision batch.
  * @throws SluiceError SLUICE_PARTITION_OFFSET_LOST
  */
 async function checkLastBatch(
   { readLast, inbox, decisionsTopic, log }: PartitionStarterOptions,
   { places }: Committed,
+  committedHash: string | null,
 ): Promise<string | null> {
   const { partition, codecs } = inbox
   const last = await readLast(decisionsTopic, partition)
   const decoded = last === null ? null : codecs.decisionBatch.decode(last.value)
   if (decoded?.ok === true) {
-    if (!isWhereDecided(partition, decoded.value, places)) {
+    const lastHash = batchHashOf(decoded.value).toString('base64')
+    if (isWhereDecided(partition, decoded.value, places)) {
+      if (committedHash !== null)
+        checkChain(partition, places.transactions, committedHash, lastHash)
+    } else {
       log.warn(
         { partition, ...places, decidedTo: decoded.value.nextOffset },
         'The group was set past transactions or labels that the log no longer holds: they stay undecided.',
       )
     }
-    return batchHashOf(decoded.value).toString('base64')
+    return lastHash
   }
   // Retention may have removed all decision batches of a partition that was silent for long.
   if (last !== null || places.transactions.committed !== null) {

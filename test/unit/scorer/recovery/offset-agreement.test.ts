@@ -4,7 +4,10 @@
 import { strictEqual, throws } from 'node:assert/strict'
 import { test } from 'node:test'
 import { isSluiceError } from '../../../../services/core/errors.ts'
-import { isWhereDecided } from '../../../../services/scorer/recovery/offset-agreement.ts'
+import {
+  checkChain,
+  isWhereDecided,
+} from '../../../../services/scorer/recovery/offset-agreement.ts'
 
 const LAST = { nextOffset: 100, labelNextOffset: 40 }
 
@@ -36,4 +39,15 @@ test('an offset ahead skips what the log holds, and nothing where the log has lo
   throws(() => compared(120, 119), isLost(/would be skipped/))
   strictEqual(compared(120, 120), false)
   throws(() => compared(120, 120, 41), isLost(/labels-3/), 'the other topic is compared, too')
+})
+
+test('an offset that was committed with another batch than the last one is lost', () => {
+  const place = { topic: 'transactions', committed: 100, low: 0 }
+  checkChain(3, place, 'hash-a', 'hash-a')
+  throws(
+    () => {
+      checkChain(3, place, 'hash-a', 'hash-b')
+    },
+    isLost(/at offset 100 of transactions-3.*another batch \(hash hash-a and not hash-b\)/),
+  )
 })
