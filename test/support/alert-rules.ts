@@ -25,24 +25,24 @@ export const ONLY_BY_PROMTOOL: Readonly<Record<string, string>> = {
   SluiceLatencyBudgetBurningSlowly: 'looks back over days; even divided it takes minutes to clear',
   SluiceNotScored: 'a model without valid scores is refused when it is loaded',
   SluiceBlockObjectiveBurningFast:
-    'looks back an hour; what the watch counts is in test/integration/receipts.test.ts',
+    'looks back an hour; test/integration/receipts.test.ts covers the counting',
   SluiceInputHeldBack:
-    'stays quiet for a minute; what is measured is in test/integration/open-transaction.test.ts',
+    'stays quiet for a minute; test/integration/open-transaction.test.ts covers the metric',
   SluiceLakeBehind: 'its limit is a quarter of an hour, however times are divided',
-  SluiceLakeChecksFailing: 'a batch that fails is in test/integration/lake-service.test.ts',
+  SluiceLakeChecksFailing: 'test/integration/lake-service.test.ts covers a batch that fails',
   SluiceBackendRefused: 'no backend that loads fails the golden vectors of the released model',
   SluiceMemoryNearLimit: 'needs a container with a limit',
   SluicePartitionsWithoutOwner:
-    'needs two streams in one group, and scorers of either end when they meet the other',
-  SluiceControlLost: 'a broker that only this topic cannot be read from is not at hand',
+    'needs two streams in one group, but scorers end when they find another stream in their group',
+  SluiceControlLost: 'needs a broker on which only this topic cannot be read',
   SluiceFeatureDrift: 'looks back a week',
   SluiceScoreDrift: 'looks back a week',
   SluiceCascadeDisagrees:
-    'needs thousands of sampled payments and a net that is not as its manifest says',
-  SluiceDraftsStand:
-    'what an answer that comes too late does is in test/unit/scorer/batch/verify-batch.test.ts',
-  SluiceLeasesFull: 'a block without room is in test/unit/scorer/publish/partition-blocks.test.ts',
-  SluiceFeatureSkew: 'looks back an hour; what the meter counts is tested on changed state',
+    'needs thousands of sampled payments and a net that differs from its manifest',
+  SluiceDraftsStand: 'test/unit/scorer/batch/verify-batch.test.ts covers a late answer',
+  SluiceLeasesFull:
+    'test/unit/scorer/publish/partition-blocks.test.ts covers a block beyond the limit',
+  SluiceFeatureSkew: "looks back an hour; the meter's counts are tested on changed state",
 }
 
 export interface Rule {
