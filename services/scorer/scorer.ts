@@ -8,6 +8,7 @@ import { registerCompressionCodecs } from '../platform/kafka/compression.ts'
 import { openKafka } from '../platform/kafka/kafka-client.ts'
 import { openKafkajsLogClient } from '../platform/kafka/kafkajs-log-client.ts'
 import type { LogClient, LogClientOptions } from '../platform/kafka/log-client.ts'
+import { readTopicId } from '../platform/kafka/native/cluster.ts'
 import { openNativeLogClient } from '../platform/kafka/native/native-log-client.ts'
 import { explainKafka, kafkaAway } from '../platform/kafka/kafka-failure.ts'
 import { readPartitionCount, topicName } from '../platform/kafka/topics.ts'
@@ -103,7 +104,7 @@ async function open(
   const partitionCount = await readPartitionCount(admin, config.topicPrefix, TOPICS_USED)
   telemetry.partitionsCounted(partitionCount)
   const topics = topicsOf(config.topicPrefix)
-  const streamId = config.streamId ?? (await streamIdOf(admin, topics.transactions))
+  const streamId = config.streamId ?? (await streamIdOf(config, admin, topics.transactions))
   const store = await adapters.openStore(
     storeOptions(config, log, streamId, partitionCount, telemetry),
   )
@@ -309,11 +310,19 @@ function topicsOf(prefix: string): OutputOptions['topics'] {
   }
 }
 
-/** Another cluster or another topic is another stream, whose state must not be mixed in. */
-async function streamIdOf(admin: Admin, transactionsTopic: string): Promise<string> {
+/**
+ * Another cluster or another topic is another stream, whose state must not be mixed in and whose alert ids must differ; so is
+ * a topic that was created again under the same name.
+ */
+async function streamIdOf(
+  config: ScorerConfig,
+  admin: Admin,
+  transactionsTopic: string,
+): Promise<string> {
   const { clusterId } = await admin.describeCluster()
+  const topicId = await readTopicId(config, transactionsTopic)
   return createHash('sha256')
-    .update(`${clusterId}\n${transactionsTopic}`)
+    .update(`${clusterId}\n${transactionsTopic}\n${topicId}`)
     .digest('hex')
     .slice(0, 12)
 }

@@ -39,7 +39,7 @@ export const SCORING_VARIABLES = {
     ...STREAM,
     readBy: 'scorer',
     meaning:
-      "Names the stream in Redis keys and alert ids. Without it, it is derived from the cluster's id and the transactions topic.",
+      'Names the stream in Redis keys and alert ids. Without it, it is derived from the ids of the cluster and of the transactions topic, so that topics that were created again are another stream. Give another name when you create the topics again.',
     kind: 'text',
     form: 'text',
     default: null,

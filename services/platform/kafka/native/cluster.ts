@@ -196,6 +196,16 @@ export class Cluster {
   }
 }
 
+/** The id of a topic; one that is created again under the same name has another. @throws KafkaAnswerError without the topic */
+export async function readTopicId(connection: KafkaConnection, name: string): Promise<string> {
+  const cluster = new Cluster(connection, 'sluice-scorer')
+  try {
+    return (await cluster.topic(name)).topicId
+  } finally {
+    await cluster.close()
+  }
+}
+
 function request<Body, Answer>(
   connection: Connection,
   { apiKey, version, write, read }: RequestKind<Body, Answer>,
