@@ -43,7 +43,7 @@ export class IdleMaintenance {
   #versionSeen = -1
   #idleSinceMs: number | null = null
   #lookedMs = Infinity
-  /** How far the wall clock was ahead of the monotonic clock at the last look; null before the first one. */
+  /** Lead of the wall clock over the monotonic clock at the last check; null before the first one. */
   #aheadMs: number | null = null
   /** The same without steps of the wall clock; it follows small corrections. */
   #steadyAheadMs = 0

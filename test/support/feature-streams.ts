@@ -16,7 +16,7 @@ export interface Step {
   /** Distance from the transaction `back` positions earlier in the stream, or from the newest time for 0. */
   readonly gapMs: number
   readonly back: number
-  /** How much earlier than that the event time is. */
+  /** Difference by which the event time is earlier. */
   readonly lateMs: number
   readonly card: number
   /** 0 is none, here and below. */
@@ -32,7 +32,7 @@ export interface Step {
   readonly utcOffsetMinutes: number | null
   readonly channel: Transaction['channel']
   readonly authorisation: Transaction['authorisation']
-  /** How many transactions back the repeated one is, by id or by intent; 0 for none. */
+  /** Distance back to the repeated transaction, by id or by intent; 0 for none. */
   readonly repeatsId: number
   readonly repeatsIntent: number
   /** Delays from the event time after which labels are known: fraud, then genuine, then fraud ... */

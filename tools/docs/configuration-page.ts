@@ -6,16 +6,16 @@ import { VARIABLES } from '../../services/platform/config/variables.ts'
 
 const OPENING = `# Configuration
 
-Everything is configured by environment variables; options of the command line win over them. A variable that is empty counts as not
-set. Wrong values are reported all at once, each with its name, value and allowed range, before anything is opened (exit code 2).
+Environment variables configure everything; options of the command line take precedence. An empty variable counts as not set. Wrong
+values are all reported at once, each with its name, value and allowed range, before any connection is opened (exit code 2).
 
 This page is generated from \`services/platform/config/\` by \`npm run docs\`; a test compares the two.
 
-Lists are separated by commas. Durations are in milliseconds and say so in their names. The values of secrets are never shown.
+Lists are comma-separated. Durations are in milliseconds, as their names say. The values of secrets are never shown.
 `
 
 const PREAMBLES: Readonly<Partial<Record<(typeof VARIABLE_GROUPS)[number], string>>> = {
-  'Who we are to Kafka and Redis': `Passwords and keys may stand in files (\`_FILE\`), as Compose and Kubernetes mount them; a variable and its file at once is an error.
+  'TLS and login': `Passwords and keys may be in files (\`_FILE\`), as Compose and Kubernetes mount them; setting both a variable and its file is an error.
 [security.md](security.md) shows what to set for TLS, SASL, client certificates and users of Redis.\n\n`,
 }
 

@@ -12,26 +12,26 @@ import { spanWords } from '../../services/core/features/catalogue/span-words.ts'
 type Entity = FeatureDefinition['entity']
 
 const SECTIONS: readonly (readonly [Entity, string])[] = [
-  ['transaction', 'Of the transaction itself.'],
-  ['card', 'Of the history of its card; windows end with the transaction.'],
-  ['terminal', 'Of its terminal, over all cards.'],
-  ['merchant', 'Of its merchant, over all cards.'],
-  ['device', 'Of its device, over all cards.'],
-  ['network', 'Of its IP network, over all cards.'],
+  ['transaction', 'Features of the transaction itself.'],
+  ['card', 'Features of the card; windows end with the transaction.'],
+  ['terminal', 'Features of the terminal, over all cards.'],
+  ['merchant', 'Features of the merchant, over all cards.'],
+  ['device', 'Features of the device, over all cards.'],
+  ['network', 'Features of the IP network, over all cards.'],
 ] satisfies readonly (readonly ['transaction' | 'card' | EntityKind, string])[]
 
 const OPENING = `# Features
 
-What the model sees of a transaction, in the order of the feature row (\`#\`). This page is generated from
-\`services/core/features/catalogue/feature-list.ts\` by \`npm run docs\`; a test compares the two. What each of these words means
-exactly, which end of a window is open, and what retries, duplicates and late transactions do:
-[feature-contract.md](feature-contract.md).
+The features of a transaction, in the order of the feature row (\`#\`). This page is generated from
+\`services/core/features/catalogue/feature-list.ts\` by \`npm run docs\`; a test compares the two.
+[feature-contract.md](feature-contract.md) defines these terms exactly: the open end of a window, and the effect of retries, duplicates
+and late transactions.
 
-A window of length w and delay d holds what happened in (t - d - w, t - d], where t is the time of the transaction. _Itself_ says
-whether the transaction counts too. An absent value is no number, never 0; any value may also be expired or degraded.
+A window of length w and delay d holds the events in (t - d - w, t - d], where t is the time of the transaction. _Itself_ says whether
+the transaction also counts. An absent value is not a number and never 0; any value may also be expired or degraded.
 
-\`sluice features list\` prints the same on a terminal, \`sluice features <transaction id>\` what each of them was for one
-transaction and which transactions it counted.
+\`sluice features list\` prints the same on a terminal; \`sluice features <transaction id>\` shows the value of each feature for one
+transaction and the transactions that it counted.
 `
 
 /** The page as it should be. */

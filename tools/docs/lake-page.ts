@@ -11,8 +11,8 @@ import {
 const OPENING = `# Columns of the lake
 
 Tables and columns of the Parquet files, as [lake.md](lake.md) describes them. This page is generated from
-\`services/core/lake/lake-tables.ts\` by \`npm run docs\`; a test compares the two. TIMESTAMPTZ is an instant in UTC. What may be null is
-marked; every file is checked for the rest. \`day\` is a column of every table for readers that take it from the folder's name.
+\`services/core/lake/lake-tables.ts\` by \`npm run docs\`; a test compares the two. TIMESTAMPTZ is an instant in UTC. Nullable
+columns are marked; every file is checked for nulls in the others. \`day\` is a column of every table for readers that take it from the folder's name.
 `
 
 /** The page as it should be. */

@@ -36,10 +36,10 @@ const INTRODUCTION = `# Metrics
 
 Generated from the code by \`npm run docs:metrics\`; a test compares the two, so edit the code and not this page.
 
-Each process serves \`/metrics\` in Prometheus' text format, with \`/livez\` and \`/readyz\` beside it, on
+Each process serves \`/metrics\` in Prometheus's text format, and \`/livez\` and \`/readyz\`, on
 \`SLUICE_METRICS_HOST\`. The headings below are the names of the Prometheus jobs. Counters start at 0 with their
-process. A series whose labels are all closed lists (values given below) exists from the start, so that its rate
-does too. A gauge for which nothing true can be said now is absent rather than old. Histograms are \`_bucket\`,
+process. A series whose labels are all closed lists (values given below) exists from the start, and so does its
+rate. A gauge whose value is unknown is absent rather than outdated. Histograms are \`_bucket\`,
 \`_sum\` and \`_count\`.
 `
 

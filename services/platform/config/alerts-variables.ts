@@ -9,7 +9,7 @@ export const ALERTS_VARIABLES = {
     ...ACTING,
     readBy: 'enforce',
     meaning:
-      'Name of this subscriber in its receipts. Also part of its consumer group: each subscriber has a name of its own.',
+      'Name of this subscriber in its receipts, and part of its consumer group: each subscriber needs a different name.',
     kind: 'text',
     form: 'text',
     default: 'enforcer',
@@ -34,7 +34,7 @@ export const ALERTS_VARIABLES = {
   SLUICE_ENFORCER_TOKEN: {
     ...ACTING,
     readBy: 'enforce',
-    meaning: 'Bearer token of those who may ask the enforcer, 16 characters or more.',
+    meaning: "Bearer token of the enforcer's callers, at least 16 characters.",
     kind: 'text',
     form: 'secret',
     default: null,
@@ -42,7 +42,7 @@ export const ALERTS_VARIABLES = {
   SLUICE_ENFORCER_TOKEN_FILE: {
     ...ACTING,
     readBy: 'enforce',
-    meaning: 'File that holds the token, in place of the variable.',
+    meaning: 'File that holds the token, instead of the variable.',
     kind: 'text',
     form: 'path',
     default: null,
@@ -68,7 +68,7 @@ export const ALERTS_VARIABLES = {
   SLUICE_RECEIPT_KEY_FILE: {
     ...ACTING,
     readBy: 'enforce',
-    meaning: 'File that holds the key, in place of the variable.',
+    meaning: 'File that holds the key, instead of the variable.',
     kind: 'text',
     form: 'path',
     default: null,
@@ -76,7 +76,7 @@ export const ALERTS_VARIABLES = {
   SLUICE_HTTP_REQUESTS_PER_SECOND_MAX: {
     ...ACTING,
     readBy: 'enforce, cases',
-    meaning: 'Requests a second that one process answers; more get 429.',
+    meaning: 'Maximum number of requests a second that one process answers; further ones get 429.',
     kind: 'integer',
     default: 1_000,
     min: 1,
@@ -86,7 +86,7 @@ export const ALERTS_VARIABLES = {
     ...ACTING,
     readBy: 'receipts',
     meaning:
-      'Within how long a block should be applied, from the record of its transaction to the receipt, in ms; 99 % should be.',
+      'Objective for the time from the record of a transaction to the receipt of its block, in ms, for 99 % of blocks.',
     kind: 'integer',
     default: 1_000,
     min: 1,
@@ -95,8 +95,7 @@ export const ALERTS_VARIABLES = {
   SLUICE_RECEIPT_WAIT_MS: {
     ...ACTING,
     readBy: 'receipts',
-    meaning:
-      'How long a block may be without receipt before that is told, in ms from its decision.',
+    meaning: 'Time after its decision at which a block without receipt is reported, in ms.',
     kind: 'integer',
     default: 10_000,
     min: 100,
@@ -106,7 +105,7 @@ export const ALERTS_VARIABLES = {
     ...ACTING,
     readBy: 'receipts',
     meaning:
-      'What becomes of a block without receipt. `lapse`: it is told, no more. `resend`: it also goes to the topic `alerts-resent`, up to three times, as long as its lease runs.',
+      'Treatment of a block without receipt. `lapse`: it is only reported. `resend`: it is also written to the topic `alerts-resent`, up to three times, while its lease runs.',
     kind: 'choice',
     words: ['lapse', 'resend'],
     default: 'lapse',
@@ -115,7 +114,7 @@ export const ALERTS_VARIABLES = {
     ...ACTING,
     readBy: 'receipts',
     meaning:
-      'How long alerts are remembered for their receipts, in ms. Later receipts are of unknown alerts.',
+      'Time for which alerts are remembered for their receipts, in ms. Later receipts count as receipts of unknown alerts.',
     kind: 'integer',
     default: 3_600_000,
     // Longer than any block waits.
@@ -126,7 +125,7 @@ export const ALERTS_VARIABLES = {
     ...ACTING,
     readBy: 'receipts',
     meaning:
-      'Names of the subscribers that must answer each block, with commas between; receipts of others are refused. Without it, one receipt of anybody will do.',
+      'Comma-separated names of the subscribers that must answer each block; receipts of others are refused. Without it, one receipt of any subscriber is enough.',
     kind: 'text',
     form: 'text',
     default: null,
@@ -161,7 +160,7 @@ export const ALERTS_VARIABLES = {
     ...ACTING,
     readBy: 'cases',
     meaning:
-      'Bearer tokens of those who may look at the queue and label: `name:token`, with commas between, tokens of 16 characters or more. The name is recorded as the author of what the token writes.',
+      'Bearer tokens that allow reading the queue and labelling: comma-separated `name:token`, tokens of at least 16 characters. The name is recorded as the author of the labels.',
     kind: 'text',
     form: 'secret',
     default: null,
@@ -169,7 +168,7 @@ export const ALERTS_VARIABLES = {
   SLUICE_CASES_TOKENS_FILE: {
     ...ACTING,
     readBy: 'cases',
-    meaning: 'File that holds them, one `name:token` a line, in place of the variable.',
+    meaning: 'File that holds them, one `name:token` on each line, instead of the variable.',
     kind: 'text',
     form: 'path',
     default: null,
@@ -177,7 +176,7 @@ export const ALERTS_VARIABLES = {
   SLUICE_CASES_READ_TOKEN: {
     ...ACTING,
     readBy: 'cases',
-    meaning: 'Bearer token of those who may look at the queue and not label.',
+    meaning: 'Bearer token that allows reading the queue but not labelling.',
     kind: 'text',
     form: 'secret',
     default: null,
@@ -185,7 +184,7 @@ export const ALERTS_VARIABLES = {
   SLUICE_CASES_READ_TOKEN_FILE: {
     ...ACTING,
     readBy: 'cases',
-    meaning: 'File that holds the token, in place of the variable.',
+    meaning: 'File that holds the token, instead of the variable.',
     kind: 'text',
     form: 'path',
     default: null,
@@ -193,7 +192,7 @@ export const ALERTS_VARIABLES = {
   SLUICE_QUEUE_HORIZON_MS: {
     ...ACTING,
     readBy: 'cases, queue, label',
-    meaning: 'How long an alert that nobody has labelled stays in the queue, in ms.',
+    meaning: 'Time for which an unlabelled alert stays in the queue, in ms.',
     kind: 'integer',
     default: 604_800_000,
     min: 60_000,
@@ -203,7 +202,7 @@ export const ALERTS_VARIABLES = {
     ...ACTING,
     readBy: 'cases, queue',
     meaning:
-      'Alerts of one card are one case as long as no two neighbours are further apart in event time than this, in ms.',
+      'Alerts of one card form one case while neighbouring alerts are no further apart in event time than this, in ms.',
     kind: 'integer',
     default: 86_400_000,
     min: 1,
@@ -213,7 +212,7 @@ export const ALERTS_VARIABLES = {
     ...ACTING,
     readBy: 'cases, queue',
     meaning:
-      'A terminal is taken for compromised when within this time, in ms of event time, enough cards have alerts at it.',
+      'Window of event time, in ms, within which enough cards with alerts mark a terminal as compromised.',
     kind: 'integer',
     default: 86_400_000,
     min: 1,
@@ -222,7 +221,7 @@ export const ALERTS_VARIABLES = {
   SLUICE_CASE_TERMINAL_CARDS_MIN: {
     ...ACTING,
     readBy: 'cases, queue',
-    meaning: 'How many different cards are enough for that.',
+    meaning: 'Number of different cards that is enough for that.',
     kind: 'integer',
     default: 3,
     min: 2,

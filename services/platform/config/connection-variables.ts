@@ -2,23 +2,21 @@
 
 import type { Variable } from './variable.ts'
 
-const CONNECTION = { group: 'Where Kafka and Redis are' } as const
-const IDENTITY = { group: 'Who we are to Kafka and Redis' } as const
+const CONNECTION = { group: 'Addresses of Kafka and Redis' } as const
+const IDENTITY = { group: 'TLS and login' } as const
 
 export const CONNECTION_VARIABLES = {
   SLUICE_KAFKA_BROKERS: {
     ...CONNECTION,
     readBy: 'all',
-    meaning:
-      'Addresses of Kafka brokers, `host:port`. When set, Sluice starts no Kafka of its own.',
+    meaning: 'Addresses of Kafka brokers, `host:port`. When set, Sluice does not start Kafka.',
     kind: 'list',
     default: ['127.0.0.1:19092'],
   },
   SLUICE_REDIS_URL: {
     ...CONNECTION,
     readBy: 'scorer, up, demo',
-    meaning:
-      'Address of Redis, `redis://` or `rediss://`. When set, Sluice starts no Redis of its own.',
+    meaning: 'Address of Redis, `redis://` or `rediss://`. When set, Sluice does not start Redis.',
     kind: 'text',
     form: 'URL',
     default: 'redis://127.0.0.1:16379',
@@ -27,7 +25,7 @@ export const CONNECTION_VARIABLES = {
     ...CONNECTION,
     readBy: 'up, demo, tests',
     meaning:
-      'How servers that have no address are started: by Docker Compose, as local processes, or whichever works.',
+      'How servers without an address are started: by Docker Compose, as local processes, or by whichever works.',
     kind: 'choice',
     words: ['auto', 'compose', 'local'],
     default: 'auto',
@@ -52,14 +50,15 @@ export const CONNECTION_VARIABLES = {
     ...IDENTITY,
     readBy: 'all',
     meaning:
-      'Whether brokers are spoken to over TLS. Their certificate and name are always verified.',
+      'Whether connections to brokers use TLS. Their certificate and name are always verified.',
     kind: 'boolean',
     default: false,
   },
   SLUICE_KAFKA_TLS_CA_FILE: {
     ...IDENTITY,
     readBy: 'all',
-    meaning: "PEM file of the authorities that vouch for the brokers, in place of the system's.",
+    meaning:
+      "PEM file of the authorities that sign the brokers' certificates, instead of the system's.",
     kind: 'text',
     form: 'path',
     default: null,
@@ -67,7 +66,7 @@ export const CONNECTION_VARIABLES = {
   SLUICE_KAFKA_TLS_CERT_FILE: {
     ...IDENTITY,
     readBy: 'all',
-    meaning: 'PEM file of our own certificate with its chain, where brokers ask for one.',
+    meaning: 'PEM file of the client certificate with its chain, if brokers require one.',
     kind: 'text',
     form: 'path',
     default: null,
@@ -83,7 +82,7 @@ export const CONNECTION_VARIABLES = {
   SLUICE_KAFKA_SASL_MECHANISM: {
     ...IDENTITY,
     readBy: 'all',
-    meaning: 'How Sluice logs in to the brokers. Without TLS, the log warns.',
+    meaning: 'How Sluice logs in to the brokers. Without TLS, it logs a warning.',
     kind: 'choice',
     words: ['none', 'plain', 'scram-sha-256', 'scram-sha-512'],
     default: 'none',
@@ -107,7 +106,7 @@ export const CONNECTION_VARIABLES = {
   SLUICE_KAFKA_SASL_PASSWORD_FILE: {
     ...IDENTITY,
     readBy: 'all',
-    meaning: 'File that holds the password, in place of the variable.',
+    meaning: 'File that holds the password, instead of the variable.',
     kind: 'text',
     form: 'path',
     default: null,
@@ -115,7 +114,7 @@ export const CONNECTION_VARIABLES = {
   SLUICE_REDIS_USERNAME: {
     ...IDENTITY,
     readBy: 'scorer, up, demo',
-    meaning: 'User of the login to Redis (ACL). May stand in the URL instead.',
+    meaning: 'User of the login to Redis (ACL). May be in the URL instead.',
     kind: 'text',
     form: 'text',
     default: null,
@@ -123,7 +122,7 @@ export const CONNECTION_VARIABLES = {
   SLUICE_REDIS_PASSWORD: {
     ...IDENTITY,
     readBy: 'scorer, up, demo',
-    meaning: 'Its password. May stand in the URL instead.',
+    meaning: 'Its password. May be in the URL instead.',
     kind: 'text',
     form: 'secret',
     default: null,
@@ -131,7 +130,7 @@ export const CONNECTION_VARIABLES = {
   SLUICE_REDIS_PASSWORD_FILE: {
     ...IDENTITY,
     readBy: 'scorer, up, demo',
-    meaning: 'File that holds the password, in place of the variable.',
+    meaning: 'File that holds the password, instead of the variable.',
     kind: 'text',
     form: 'path',
     default: null,
@@ -139,7 +138,7 @@ export const CONNECTION_VARIABLES = {
   SLUICE_REDIS_TLS_CA_FILE: {
     ...IDENTITY,
     readBy: 'scorer, up, demo',
-    meaning: "PEM file of the authorities that vouch for Redis, in place of the system's.",
+    meaning: "PEM file of the authorities that sign Redis's certificate, instead of the system's.",
     kind: 'text',
     form: 'path',
     default: null,
@@ -147,7 +146,7 @@ export const CONNECTION_VARIABLES = {
   SLUICE_REDIS_TLS_CERT_FILE: {
     ...IDENTITY,
     readBy: 'scorer, up, demo',
-    meaning: 'PEM file of our own certificate with its chain, where Redis asks for one.',
+    meaning: 'PEM file of the client certificate with its chain, if Redis requires one.',
     kind: 'text',
     form: 'path',
     default: null,
@@ -170,7 +169,7 @@ export const OPERATION_VARIABLES = {
     ...OPERATION,
     readBy: 'scorer',
     meaning:
-      'What reads and writes the log: `native` (one transaction for a process), or `kafkajs` (one for each partition; slower, with the limits of docs/kafka.md).',
+      'Client that reads and writes the log: `native` (one transaction for a process), or `kafkajs` (one for each partition; slower, with the limits of docs/kafka.md).',
     kind: 'choice',
     words: ['native', 'kafkajs'],
     default: 'native',
@@ -179,7 +178,7 @@ export const OPERATION_VARIABLES = {
     ...OPERATION,
     readBy: 'scorer',
     meaning:
-      'After how long without heartbeat a scorer loses its partitions, in ms. The broker sets limits of its own.',
+      'Time without heartbeat after which a scorer loses its partitions, in ms. The broker has its own limits.',
     kind: 'integer',
     default: 6_000,
     min: 1_000,
@@ -224,7 +223,7 @@ export const OPERATION_VARIABLES = {
     ...OPERATION,
     readBy: 'scorer, receipts',
     meaning:
-      'Secret key of the payload hash in dead letters. The default is for development: the log warns, and it is refused where Kafka has TLS or a login.',
+      'Secret key of the payload hash in dead letters. The default is for development: the log warns, and it is refused if Kafka has TLS or a login.',
     kind: 'text',
     form: 'secret',
     default: 'sluice-development',
@@ -232,7 +231,7 @@ export const OPERATION_VARIABLES = {
   SLUICE_DEAD_LETTER_HMAC_KEY_FILE: {
     ...OPERATION,
     readBy: 'scorer, receipts',
-    meaning: 'File that holds the key, in place of the variable.',
+    meaning: 'File that holds the key, instead of the variable.',
     kind: 'text',
     form: 'path',
     default: null,
@@ -240,7 +239,7 @@ export const OPERATION_VARIABLES = {
   SLUICE_LOG_LEVEL: {
     ...OPERATION,
     readBy: 'scorer, skew, enforce, receipts, cases, forwarder',
-    meaning: 'Least severe log lines that are written, on standard error.',
+    meaning: 'Minimum level of log lines, which go to standard error.',
     kind: 'choice',
     words: ['debug', 'info', 'warn', 'error', 'silent'],
     default: 'info',
@@ -267,7 +266,7 @@ export const OPERATION_VARIABLES = {
     ...OPERATION,
     readBy: 'scorer',
     meaning:
-      'Share of traces that is recorded although their senders do not record them, and of batches without a recorded message.',
+      'Share of traces that are recorded although their senders do not record them, and of batches without a recorded message.',
     kind: 'number',
     default: 0.01,
     min: 0,

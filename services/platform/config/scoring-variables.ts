@@ -6,13 +6,13 @@ import type { Variable } from './variable.ts'
 
 const STREAM = { group: 'Streams' } as const
 const STATE = { group: 'State' } as const
-const DECIDING = { group: 'Deciding' } as const
+const DECIDING = { group: 'Decisions' } as const
 
 export const SCORING_VARIABLES = {
   SLUICE_TOPIC_PREFIX: {
     ...STREAM,
     readBy: 'all',
-    meaning: 'Put before the name of every topic, so that several streams share a cluster.',
+    meaning: 'Prefix of the name of every topic, so that several streams can share a cluster.',
     kind: 'text',
     form: 'text',
     default: null,
@@ -30,7 +30,7 @@ export const SCORING_VARIABLES = {
     ...STREAM,
     readBy: 'scorer',
     meaning:
-      'Name of this scorer within the group that stays when it restarts, such as the name of its pod. Started again within the session time-out, it goes on with its partitions at once. Without it, a scorer that is killed is replaced after the session time-out. Native client only.',
+      'Name of this scorer within the group, which stays the same when it restarts, such as the name of its pod. If it restarts within the session time-out, it continues with its partitions at once. Without it, a killed scorer is replaced after the session time-out. Native client only.',
     kind: 'text',
     form: 'text',
     default: null,
@@ -66,7 +66,7 @@ export const SCORING_VARIABLES = {
     ...DECIDING,
     readBy: 'scorer, model, policy, list, replay',
     meaning:
-      'Folder of models, policies and lists by digest, where those that the control topic names are found. Without it, `.sluice/models`.',
+      'Folder of models, policies and lists by digest, from which those that the control topic names are read. Without it, `.sluice/models`.',
     kind: 'text',
     form: 'path',
     default: null,
@@ -75,7 +75,7 @@ export const SCORING_VARIABLES = {
     ...DECIDING,
     readBy: 'model, policy',
     meaning:
-      'File with the rule of the fairness gate, JSON. With it no model is activated unless the gate is passed or overridden. Policies are promoted by it, and without it by the usual rule (docs/models.md).',
+      'JSON file with the rule of the fairness gate. With it no model is activated unless the gate is passed or overridden. Promotion of policies uses it too, or the default rule without it (docs/models.md).',
     kind: 'text',
     form: 'path',
     default: null,
@@ -101,7 +101,7 @@ export const SCORING_VARIABLES = {
     ...DECIDING,
     readBy: 'scorer',
     meaning:
-      'Thread that scores. `auto`: one of its own where a batch of 256 takes longer than 4 ms, so that a large model does not hold up fetching and commits.',
+      'Thread that scores. `auto`: a separate thread if a batch of 256 takes longer than 4 ms, so that a large model does not delay fetching and commits.',
     kind: 'choice',
     words: ['auto', ...SCORING_THREADS],
     default: 'auto',
@@ -110,7 +110,7 @@ export const SCORING_VARIABLES = {
     ...DECIDING,
     readBy: 'scorer',
     meaning:
-      'How long a micro-batch waits for the large net of a cascade, in ms; then the answers of the small one stand, marked `draft_stands`, and do not block.',
+      'Longest wait of a micro-batch for the large net of a cascade, in ms; then the scores of the small one decide, annotated with `draft_stands`, and do not block.',
     kind: 'integer',
     default: 100,
     min: 1,
@@ -128,8 +128,7 @@ export const SCORING_VARIABLES = {
   SLUICE_UNSCORED_OUTCOME: {
     ...DECIDING,
     readBy: 'scorer',
-    meaning:
-      'Outcome of a transaction that the model gave no valid score. There is no block without a score.',
+    meaning: 'Outcome of a transaction without a valid score. There is no block without a score.',
     kind: 'choice',
     words: ['approve', 'flag'],
     default: 'flag',
@@ -167,7 +166,7 @@ export const SCORING_VARIABLES = {
     ...DECIDING,
     readBy: 'scorer',
     meaning:
-      'Most entities and pages of messages that the late transactions of one micro-batch look at; one that looks at more ends early, and the rest follows at once.',
+      'Maximum number of entities and pages of messages that the late transactions of one micro-batch read; a batch that would read more ends early, and the rest follows at once.',
     kind: 'integer',
     default: 1_024,
     min: 1,
@@ -177,7 +176,7 @@ export const SCORING_VARIABLES = {
     ...DECIDING,
     readBy: 'scorer, skew, replay, policy',
     meaning:
-      "How far an event time may lie ahead of its record's time stamp, and live also of the scorer's clock, in ms; beyond it is a dead letter.",
+      "Largest lead of an event time over its record's time stamp, and live also over the scorer's clock, in ms; beyond it the message is a dead letter.",
     kind: 'integer',
     default: 3_600_000,
     min: 0,
@@ -187,7 +186,7 @@ export const SCORING_VARIABLES = {
     ...STATE,
     readBy: 'scorer',
     meaning:
-      'Longest wait for an answer of Redis, in ms; time in which the scorer itself was busy does not count, up to 4 times as long. A partition that gets none goes on deciding, marked `degraded`, until its state is restored. An aligned replay waits for longer.',
+      'Longest wait for an answer of Redis, in ms; time in which the scorer itself was busy does not count, up to 4 times as long. A partition without an answer continues to decide, annotated with `degraded`, until its state is restored. An aligned replay waits longer.',
     kind: 'integer',
     default: 250,
     min: 10,
@@ -207,7 +206,7 @@ export const SCORING_VARIABLES = {
 
 // Evidence that a policy needs for promotion.
 
-const PROMOTION = { group: 'Deciding', readBy: 'policy' } as const
+const PROMOTION = { group: 'Decisions', readBy: 'policy' } as const
 
 export const POLICY_VARIABLES = {
   SLUICE_PROMOTE_DAYS_MIN: {
@@ -264,7 +263,7 @@ export const POLICY_VARIABLES = {
 
 // Duration and caps of blocks.
 
-const BLOCKING = { group: 'Deciding', readBy: 'scorer' } as const
+const BLOCKING = { group: 'Decisions', readBy: 'scorer' } as const
 const BUILT_IN = 'Breaker of the built-in policy:'
 
 export const BLOCK_VARIABLES = {
@@ -272,7 +271,7 @@ export const BLOCK_VARIABLES = {
     ...BLOCKING,
     readBy: 'scorer, enforce, replay',
     meaning:
-      'How long a block lasts, from the event time on, and how long a fraud label holds the card, from when it was known; in ms. An enforcer that starts reads alerts of this age again: give it the longest lease of any policy.',
+      'Duration of a block, from its event time, and of the hold after a fraud label, from its known-at time, in ms. An enforcer that starts reads back alerts up to this age: give it the longest lease of any policy.',
     kind: 'integer',
     default: 86_400_000,
     min: 60_000,
@@ -281,7 +280,7 @@ export const BLOCK_VARIABLES = {
   SLUICE_LEASE_GRACE_MS: {
     ...BLOCKING,
     meaning:
-      'How long after the end of a lease a partition to which nothing comes waits before it publishes the release, in ms.',
+      'Time that an idle partition waits after the end of a lease before it publishes the release, in ms.',
     kind: 'integer',
     default: 30_000,
     min: 100,
@@ -290,7 +289,7 @@ export const BLOCK_VARIABLES = {
   SLUICE_LEASES_MAX: {
     ...BLOCKING,
     meaning:
-      'Cards that one partition may have blocked at a time; beyond that a block becomes a flag, marked `leases_full`. About 1.5 KB of memory each.',
+      'Maximum number of blocked cards of a partition; beyond that a block becomes a flag, annotated with `leases_full`. About 1.5 KB of memory each.',
     kind: 'integer',
     default: 10_000,
     min: 1,
@@ -298,7 +297,7 @@ export const BLOCK_VARIABLES = {
   },
   SLUICE_BREAKER_BLOCKS_PER_MINUTE: {
     ...BLOCKING,
-    meaning: `${BUILT_IN} blocks in any minute of event time, of all partitions together. The next one trips it.`,
+    meaning: `${BUILT_IN} maximum number of blocks in any minute of event time, over all partitions. The next one trips it.`,
     kind: 'integer',
     default: 60,
     min: 1,
@@ -322,7 +321,7 @@ export const BLOCK_VARIABLES = {
   },
   SLUICE_BREAKER_WINDOW_MS: {
     ...BLOCKING,
-    meaning: `${BUILT_IN} stretch of event time that shares are of, in ms.`,
+    meaning: `${BUILT_IN} window of event time for the shares, in ms.`,
     kind: 'integer',
     default: 3_600_000,
     min: 60_000,
@@ -330,7 +329,7 @@ export const BLOCK_VARIABLES = {
   },
   SLUICE_BREAKER_SAMPLE_MIN: {
     ...BLOCKING,
-    meaning: `${BUILT_IN} transactions of a partition that shares are of at least: of less traffic in the window as many blocks may go as of these.`,
+    meaning: `${BUILT_IN} minimum number of transactions of a partition for the shares; with less traffic in the window, as many blocks are allowed as for this number.`,
     kind: 'integer',
     default: 1_000,
     min: 1,

@@ -2,10 +2,10 @@
 
 /** Sections of the reference, in the order of the page. */
 export const VARIABLE_GROUPS = [
-  'Where Kafka and Redis are',
-  'Who we are to Kafka and Redis',
+  'Addresses of Kafka and Redis',
+  'TLS and login',
   'Streams',
-  'Deciding',
+  'Decisions',
   'State',
   'Acting on alerts',
   'Operation',

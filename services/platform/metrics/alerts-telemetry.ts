@@ -40,12 +40,12 @@ export function createAlertsTelemetry(): AlertsTelemetry {
   })
   const notRead = make.counter(
     'sluice_alerts_not_read_total',
-    'Messages of the alerts topic that are no alert this version can read.',
+    'Messages of the alerts topic that are not alerts this version can read.',
     { reason: REJECT_REASONS },
   )
   const visible = make.histogram(
     'sluice_event_to_alert_visible_seconds',
-    'From the input record to the alert in the hands of a committed reader.',
+    'From the input record until a committed reader has the alert.',
     LATENCY_BUCKETS_S,
   )
   const connected = make.gauge(
@@ -98,7 +98,7 @@ export function createCasesTelemetry(): CasesTelemetry {
   const make = createProcessMetrics()
   const findings = make.counter(
     'sluice_findings_total',
-    'What people said about transactions, by finding; repeated ones wrote nothing.',
+    'Findings about transactions; repeated ones wrote nothing.',
     { finding: NAMED_FINDINGS, said: ['new', 'repeated'] },
   )
   const requests = make.counter(
@@ -106,7 +106,7 @@ export function createCasesTelemetry(): CasesTelemetry {
     'HTTP requests, by problem; answered without one.',
     { result: ANSWERS },
   )
-  const cases = make.gauge('sluice_cases_open', 'Open cases by priority; 1 is looked at first.', {
+  const cases = make.gauge('sluice_cases_open', 'Open cases by priority; 1 is the most urgent.', {
     priority: PRIORITIES.map(String),
   })
   const alerts = make.gauge('sluice_cases_open_alerts', 'Alerts in the open cases.')
@@ -116,7 +116,7 @@ export function createCasesTelemetry(): CasesTelemetry {
   )
   const following = make.gauge(
     'sluice_cases_following',
-    '1 once the queue has read all there was, and follows the topics.',
+    '1 once the queue has caught up and follows the topics.',
   )
   return {
     registry: make.registry,
@@ -153,7 +153,7 @@ export function createEnforcerTelemetry(): EnforcerTelemetry {
   const make = createProcessMetrics()
   const receipts = make.counter(
     'sluice_enforcer_receipts_total',
-    'Receipts written for blocks and releases, by what they say.',
+    'Receipts written for blocks and releases, by status.',
     { status: RECEIPT_STATUSES.filter((status) => status !== 'unknown') },
   )
   const notApplied = make.counter(
@@ -163,12 +163,12 @@ export function createEnforcerTelemetry(): EnforcerTelemetry {
   )
   const notRead = make.counter(
     'sluice_enforcer_alerts_not_read_total',
-    'Messages that are no alert this version can read.',
+    'Messages that are not alerts this version can read.',
     { reason: REJECT_REASONS },
   )
   const authorisations = make.counter(
     'sluice_enforcer_authorisations_total',
-    'Payments that were asked about, by answer.',
+    'Authorisation requests, by answer.',
     { answer: ['allowed', 'refused'] },
   )
   const requests = make.counter(
@@ -279,7 +279,7 @@ function attemptEvents(
 ): Pick<ForwardTelemetry, 'attempted'> & { add(target: string): void } {
   const attempts = make.counter(
     'sluice_forward_attempts_total',
-    'Requests to targets, by how they ended: class of the answer, time-out, or no connection.',
+    'Requests to targets, by result: class of the answer, time-out, or no connection.',
     { target: TARGET, result: ATTEMPT_RESULTS.join(', ') },
   )
   const retries = make.counter(
@@ -312,17 +312,17 @@ function resultEvents(
 ): Pick<ForwardTelemetry, 'delivered' | 'filtered' | 'died'> & { add(target: string): void } {
   const alerts = make.counter(
     'sluice_forward_alerts_total',
-    'Alerts that are done at a target: delivered, given up as dead letters, or left out by its filter.',
+    'Finished alerts of a target: delivered, given up as dead letters, or left out by its filter.',
     { target: TARGET, result: FORWARD_RESULTS.join(', ') },
   )
   const letters = make.counter(
     'sluice_forward_dead_letters_total',
-    'Alerts that a target did not take, by reason.',
+    'Alerts that a target did not accept, by reason.',
     { target: TARGET, reason: FORWARD_DEAD_REASONS.join(', ') },
   )
   const delay = make.histogram(
     'sluice_forward_decision_to_delivery_seconds',
-    'From the decision to the answer with which the target took the alert.',
+    'From the decision to the answer with which the target accepted the alert.',
     DELIVERY_BUCKETS_S,
     { target: TARGET },
   )
@@ -410,27 +410,27 @@ export function createReceiptsTelemetry(objectiveMs: number): ReceiptsTelemetry 
   const make = createProcessMetrics()
   const receipts = make.counter(
     'sluice_receipts_total',
-    'Receipts, each (alert, revision, subscriber) once, by what the alert asked for and what the receipt says.',
+    'Receipts, each (alert, revision, subscriber) once, by the action of the alert and the status of the receipt.',
     { action: ACTIONS, status: RECEIPT_STATUSES.filter((status) => status !== 'unknown') },
   )
   const faults = make.counter(
     'sluice_receipt_faults_total',
-    'Receipts that do not count and became dead letters, by what is wrong with them.',
+    'Receipts that were not counted and became dead letters, by fault.',
     { fault: RECEIPT_FAULTS },
   )
   const repeated = make.counter(
     'sluice_receipts_repeated_total',
-    'Receipts that said again what their subscriber had said; they do not count.',
+    'Receipts that repeat an earlier one of their subscriber; they do not count.',
   )
   const results = make.counter(
     'sluice_block_results_total',
-    'Blocks by how they ended for the objective: applied in time or late, refused, too late, or without receipt.',
+    'Blocks by their result for the objective: applied in time or late, refused, too late, or without receipt.',
     { result: BLOCK_RESULTS },
   )
   make
     .gauge(
       'sluice_block_objective_seconds',
-      'Within how long a block should be applied; 99 % should be.',
+      'Objective for the time to apply a block, for 99 % of blocks.',
     )
     .set(objectiveMs / 1_000)
   return {
@@ -475,19 +475,16 @@ function blockMetrics(
   )
   const notRead = make.counter(
     'sluice_receipts_alerts_not_read_total',
-    'Messages that are no alert this version can read; their blocks are watched by nobody.',
+    'Messages that are not alerts this version can read; nothing watches their blocks.',
   )
-  const resent = make.counter(
-    'sluice_blocks_resent_total',
-    'Blocks and releases that were sent again.',
-  )
+  const resent = make.counter('sluice_blocks_resent_total', 'Blocks and releases that were resent.')
   const lapsed = make.counter(
     'sluice_blocks_lapsed_total',
-    'Blocks and releases without receipt about which nothing more is done.',
+    'Blocks and releases without receipt that are no longer watched.',
   )
   const forgotten = make.counter(
     'sluice_receipts_alerts_forgotten_total',
-    'Alerts that were forgotten before their time, since there was no room.',
+    'Alerts that were forgotten early, at the limit of remembered alerts.',
   )
   return {
     blockApplied(sinceRecordMs, sinceDecisionMs) {
@@ -516,7 +513,7 @@ function statusMetrics(make: MetricMaker): Pick<ReceiptsTelemetry, 'stood'> {
   )
   const overdue = make.gauge(
     'sluice_blocks_without_receipt',
-    'Of those, the ones that have waited longer than they may.',
+    'Waiting blocks and releases beyond the time limit.',
   )
   const alerts = make.gauge(
     'sluice_receipts_alerts',
@@ -524,7 +521,7 @@ function statusMetrics(make: MetricMaker): Pick<ReceiptsTelemetry, 'stood'> {
   )
   const following = make.gauge(
     'sluice_receipts_following',
-    '1 once the watch has read all there was, and follows the topics.',
+    '1 once the watch has caught up and follows the topics.',
   )
   return {
     stood(standing) {

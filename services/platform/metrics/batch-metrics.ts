@@ -133,7 +133,7 @@ function decisionMetrics(make: MetricMaker): (report: BatchReport) => void {
   )
   const withoutRate = make.counter(
     'sluice_amount_without_rate_total',
-    'Transactions that no amount counts, since their currency has no rate; they are dead letters.',
+    'Transactions that the amounts leave out, since their currency has no rate; they are dead letters.',
   )
   const duplicates = make.counter(
     'sluice_duplicates_total',
@@ -145,12 +145,12 @@ function decisionMetrics(make: MetricMaker): (report: BatchReport) => void {
   })
   const annotations = make.counter(
     'sluice_decision_annotations_total',
-    'Marks on decisions; one may have several.',
+    'Annotations on decisions; one decision may have several.',
     { mark: DECISION_MARKS },
   )
   const cascade = make.counter(
     'sluice_cascade_sample_total',
-    'Payments outside of the band that the large net scored too, by whether the outcome is the same.',
+    'Payments outside the band that the large net also scored, by whether the outcome is the same.',
     { outcome: CASCADE_OUTCOMES },
   )
   const deadLetters = make.counter(
@@ -207,12 +207,12 @@ function labelMetrics(make: MetricMaker): (report: BatchReport) => void {
   const labels = make.counter('sluice_labels_applied_total', 'Labels applied to the state.')
   const met = make.counter(
     'sluice_labelled_decisions_total',
-    'Labels applied, by what had been decided; unknown: the card does not hold the transaction.',
+    'Labels applied, by the earlier decision; unknown: the card does not hold the transaction.',
     { outcome: [...OUTCOMES, 'unknown'], verdict: ['fraud', 'genuine'] },
   )
   const delay = make.histogram(
     'sluice_label_delay_seconds',
-    'From the event to when its label was known.',
+    'From the event to the known-at time of its label.',
     LABEL_DELAY_BUCKETS_S,
   )
   return (report) => {

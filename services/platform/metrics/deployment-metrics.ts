@@ -51,7 +51,7 @@ export function createModelMetrics(make: MetricMaker): ModelEvents {
   )
   const agreement = make.gauge(
     'sluice_cascade_agreement_at_least',
-    'Least share of outcomes that are those of its large net, as the deciding model states; 0 for a model of one net.',
+    'Share of outcomes that equal those of the large net, at least, as stated by the deciding model; 0 for a model of one net.',
   )
   const switches = make.counter(
     'sluice_model_switches_total',
@@ -65,7 +65,7 @@ export function createModelMetrics(make: MetricMaker): ModelEvents {
   )
   const control = make.counter(
     'sluice_control_messages_total',
-    'Messages of the control topic that were read, by what came of them.',
+    'Messages of the control topic that were read, by result.',
     { result: CONTROL_RESULTS },
   )
   const lost = make.gauge(
@@ -161,7 +161,7 @@ export function createPolicyMetrics(make: MetricMaker): PolicyEvents {
   )
   const failures = make.counter(
     'sluice_policy_failures_total',
-    'Conditions of the policy in force that could not be answered; the decision is at least a flag.',
+    'Conditions of the policy in force that could not be evaluated; the decision is at least a flag.',
     { condition: CONDITIONS },
   )
   return {
@@ -191,12 +191,12 @@ function shadowEvents(
 ): Pick<PolicyEvents, 'policyShadowed' | 'policyShadowDropped'> {
   const decisions = make.counter(
     'sluice_policy_shadow_decisions_total',
-    'Decisions offered to the policy in the shadow, by what came of them; failed: a condition could not be answered.',
+    'Decisions offered to the shadow policy, by result; failed: a condition could not be evaluated.',
     { result: SHADOW_RESULTS },
   )
   const outcomes = make.counter(
     'sluice_policy_shadow_outcomes_total',
-    'Decisions that both policies have ruled, by the outcome of each.',
+    'Decisions to which both policies were applied, by the outcome of each.',
     { active: OUTCOMES, shadow: OUTCOMES },
   )
   return {
@@ -240,7 +240,7 @@ export function createBlockMetrics(make: MetricMaker): BlockEvents {
   )
   const extended = make.counter(
     'sluice_leases_extended_total',
-    'Leases that new evidence has extended, or given a higher grade.',
+    'Leases that new evidence has extended or raised in grade.',
   )
   const released = make.counter(
     'sluice_leases_released_total',
@@ -251,7 +251,7 @@ export function createBlockMetrics(make: MetricMaker): BlockEvents {
   )
   const open = make.gauge(
     'sluice_breakers_open',
-    'Breakers of the partition that make flags of blocks until a person resets them.',
+    'Breakers of the partition that turn blocks into flags until a person resets them.',
     partition,
   )
   const trips = make.counter(
@@ -318,18 +318,18 @@ export interface ShadowEvents {
 export function createShadowMetrics(make: MetricMaker): ShadowEvents {
   const rows = make.counter(
     'sluice_shadow_rows_total',
-    'Rows of committed batches that were offered to the model in the shadow, by what came of them.',
+    'Rows of committed batches that were offered to the shadow model, by result.',
     { result: ROW_RESULTS },
   )
   const outcomes = make.counter(
     'sluice_shadow_outcomes_total',
-    'Rows that both models judged, by the outcome of each.',
+    'Rows that both models scored, by the outcome of each.',
     { active: OUTCOMES, shadow: OUTCOMES },
   )
   const histograms = {
     active: make.bulkHistogram(
       'sluice_shadow_active_score',
-      'Scores of the deciding model on the rows that the shadow scored, too.',
+      'Scores of the deciding model on the rows that the shadow model also scored.',
       SCORE_BUCKETS,
     ),
     shadow: make.bulkHistogram('sluice_shadow_score', 'Scores of the shadow.', SCORE_BUCKETS),
@@ -360,7 +360,7 @@ function labelEvents(
   )
   const labelled = make.counter(
     'sluice_shadow_labelled_total',
-    'First labels of transactions that both models judged, by the outcome of each; weighted where a sample is kept.',
+    'First labels of transactions that both models scored, by the outcome of each; weighted if a sample is kept.',
     LABELLED,
   )
   const amounts = make.counter(
@@ -370,7 +370,7 @@ function labelEvents(
   )
   const share = make.gauge(
     'sluice_shadow_sample_share',
-    'Part of the transactions that both models approve which is kept until labels come; 0 without a shadow.',
+    'Share of the transactions that both models approve that is kept until labels come; 0 without a shadow model.',
   )
   return {
     shadowLabelled({ outcomes: pair, verdict, amountMinor, weight }) {

@@ -97,10 +97,10 @@ function flushEvents(make: MetricMaker): LakeTelemetry['flushed'] {
   )
   const unreadable = make.counter(
     'sluice_lake_unreadable_messages_total',
-    'Messages that could not be decoded and so are no rows; the scorer makes dead letters of them.',
+    'Messages that could not be decoded and so have no rows; the scorer makes dead letters of them.',
     { table: TOPIC_TABLES },
   )
-  const commits = make.counter('sluice_lake_commits_total', 'Commits of taken messages.')
+  const commits = make.counter('sluice_lake_commits_total', "Commits of the lake's log.")
   const durations = make.histogram(
     'sluice_lake_flush_duration_seconds',
     'From the first row that is written to the commit.',
@@ -120,16 +120,16 @@ function flushEvents(make: MetricMaker): LakeTelemetry['flushed'] {
 function checkEvents(make: MetricMaker): Pick<LakeTelemetry, 'checked' | 'failing' | 'isFailing'> {
   const checks = make.counter(
     'sluice_lake_checks_total',
-    'Checks of files and offsets before their commit, by how they came out. One that failed keeps its batch out.',
+    'Checks of files and offsets before their commit, by status. A failed check keeps its batch out.',
     { check: CHECK_NAMES, status: CHECK_STATUSES },
   )
   const batches = make.counter(
     'sluice_lake_failed_batches_total',
-    'Batches that were given up because a check failed; they are taken from the topics again.',
+    'Batches that were discarded because a check failed; they are read from the topics again.',
   )
   const failing = make.gauge(
     'sluice_lake_batch_failing',
-    '1 while the newest attempt at a batch has failed its checks; nothing is taken meanwhile.',
+    '1 while the newest attempt at a batch has failed its checks; nothing is written until it succeeds.',
   )
   let isFailing = false
   return {
@@ -150,15 +150,15 @@ function checkEvents(make: MetricMaker): Pick<LakeTelemetry, 'checked' | 'failin
 function fileEvents(make: MetricMaker): Pick<LakeTelemetry, 'compacted' | 'erased' | 'stood'> {
   const compactions = make.counter(
     'sluice_lake_compactions_total',
-    'Days of a table whose files became fewer.',
+    'Days of a table whose files were compacted.',
   )
   const merged = make.counter(
     'sluice_lake_compacted_files_total',
-    'Files that were put together with others.',
+    'Files that were merged with others.',
   )
   const erased = make.counter(
     'sluice_lake_erased_rows_total',
-    'Rows of erased cards, taken out of the files by this writer.',
+    'Rows of erased cards that this writer removed from the files.',
     { table: TOPIC_TABLES },
   )
   const files = make.gauge('sluice_lake_files', 'Files that the newest commit lists.', {
@@ -166,7 +166,7 @@ function fileEvents(make: MetricMaker): Pick<LakeTelemetry, 'compacted' | 'erase
   })
   const newest = make.gauge(
     'sluice_lake_newest_file_age_seconds',
-    'Since the newest file of the table was made; absent for a table without files.',
+    'Time since the newest file of the table was made; absent for a table without files.',
     { table: `one of ${TOPIC_TABLES.join(', ')}` },
   )
   return {
@@ -193,7 +193,7 @@ function lagEvents(make: MetricMaker): Pick<LakeTelemetry, 'lagged'> {
   )
   const seconds = make.gauge(
     'sluice_lake_lag_seconds',
-    'Since the oldest message that no file has was sent, or at least was there; 0 when there is none.',
+    'Age of the oldest message that no file contains, or the time for which it has been known; 0 when there is none.',
     { table: `one of ${TOPIC_TABLES.join(', ')}`, partition: PARTITION },
   )
   return {

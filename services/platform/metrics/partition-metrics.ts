@@ -86,7 +86,7 @@ function lagEvents(
   )
   const failures = make.counter(
     'sluice_lag_observation_failures_total',
-    'Times the broker did not say where the log ends.',
+    'Failed requests for the end of the log.',
   )
   return {
     lagObserved(partition, messageCount, ageS) {
@@ -106,7 +106,7 @@ function lagEvents(
 function inputEvents(make: MetricMaker): Pick<PartitionEvents, 'inputObserved' | 'inputUnknown'> {
   const heldBack = make.gauge(
     'sluice_input_held_back_seconds',
-    "Time for which the oldest open transaction of the input's producers has held back the records behind it, 0 while none does; absent while the log client does not tell.",
+    "Time for which the oldest open transaction of the input's producers has held back the records behind it, 0 while none does; absent while the log client does not report it.",
     PARTITION,
   )
   return {
@@ -215,7 +215,7 @@ export function createStateMetrics(make: MetricMaker): StateEvents {
   )
   const age = make.gauge(
     'sluice_state_age_seconds',
-    'How long ago the state of the partition was last up to date: 0 while the partition decides with it.',
+    'Time since the state of the partition was last up to date; 0 while the partition decides with it.',
     partition,
   )
   const losses = make.counter(
@@ -225,15 +225,15 @@ export function createStateMetrics(make: MetricMaker): StateEvents {
   )
   const frontiers = make.counter(
     'sluice_batches_split_total',
-    'Micro-batches that ended early, since their late transactions look at more of the state than is read at once.',
+    'Micro-batches that ended early, since their late transactions need more of the state than is read at once.',
   )
   const rebuilds = make.counter(
     'sluice_state_rebuilds_total',
-    'States of a partition re-applied or rebuilt from the log.',
+    'States of a partition restored or rebuilt from the log.',
   )
   const restored = make.counter(
     'sluice_state_restored_events_total',
-    'Transactions and labels folded again into the state of a partition.',
+    'Transactions and labels applied again to the state of a partition.',
   )
   return {
     stateObserved(partition, degradedS) {
@@ -333,7 +333,7 @@ function scoringEvents(
 function tracingEvents(make: MetricMaker): Pick<DependencyEvents, 'spansDropped'> {
   const dropped = make.counter(
     'sluice_spans_dropped_total',
-    'Spans that were recorded and could not be sent.',
+    'Spans that were recorded but could not be sent.',
   )
   return {
     spansDropped(count) {
@@ -350,22 +350,22 @@ function redisEvents(
   })
   const durations = make.histogram(
     'sluice_redis_command_duration_seconds',
-    'From sending a command to its reply or failure, the wait behind other commands included.',
+    'From sending a command to its reply or failure, including the wait behind other commands.',
     COMMAND_BUCKETS_S,
     { operation: REDIS_OPERATIONS },
   )
   const up = make.gauge('sluice_redis_up', '1 while Redis is connected.')
   const used = make.gauge(
     'sluice_redis_used_memory_bytes',
-    'Memory that Redis uses; absent while it does not say.',
+    'Memory that Redis uses; absent while it does not report it.',
   )
   const max = make.gauge(
     'sluice_redis_max_memory_bytes',
-    'Limit of its memory, 0 for none; absent while Redis does not say.',
+    'Limit of its memory, 0 for none; absent while Redis does not report it.',
   )
   const evicted = make.counter(
     'sluice_redis_evicted_keys_total',
-    'Keys that Redis has evicted since its own start; absent while it does not say.',
+    'Keys that Redis has evicted since its own start; absent while it does not report it.',
   )
   // Unknown before the first answer.
   const forget = (): void => {

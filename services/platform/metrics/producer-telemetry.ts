@@ -32,7 +32,7 @@ export function createProducerTelemetry(): ProducerTelemetry {
   )
   const behind = make.gauge(
     'sluice_produced_behind_seconds',
-    'How far sending is behind its schedule.',
+    'Delay of sending behind its schedule.',
   )
   let before = { transactions: 0, labels: 0, acknowledged: 0 }
   return {

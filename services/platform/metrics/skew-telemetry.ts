@@ -49,7 +49,7 @@ export function createSkewTelemetry(): SkewTelemetry {
   )
   const mismatches = make.counter(
     'sluice_skew_mismatches_total',
-    'Values that were not bit for bit what the decision was made from, by feature.',
+    'Values that differ from those of the decision, compared bit for bit, by feature.',
     { feature: FEATURE_NAMES },
   )
   const notCompared = make.counter(
@@ -59,7 +59,7 @@ export function createSkewTelemetry(): SkewTelemetry {
   )
   const unreadable = make.counter(
     'sluice_skew_unreadable_batches_total',
-    'Messages of the decisions topic that are no block this version can read.',
+    'Messages of the decisions topic that are not decision batches this version can read.',
   )
   const gauges = gaugesOf(make)
   let isFollowing = false
@@ -104,13 +104,16 @@ function gaugesOf(
   )
   const waiting = make.gauge(
     'sluice_skew_waiting_batches',
-    'Decision batches that wait for messages or for blocks of other partitions.',
+    'Decision batches that wait for messages or for decision batches of other partitions.',
   )
   const sample = make.gauge(
     'sluice_skew_sample_ratio',
-    'Share of cards and entities that is recomputed; halved when the sample outgrows its memory.',
+    'Share of cards and entities that are recomputed; halved when the sample outgrows its memory.',
   )
-  const held = make.gauge('sluice_skew_held_values', 'Cards and parts of entities in memory.')
+  const held = make.gauge(
+    'sluice_skew_held_values',
+    'Cards and partial aggregates of entities in memory.',
+  )
   const following = make.gauge('sluice_skew_following', '1 while the meter follows the topics.')
   return {
     stood(standing) {

@@ -29,7 +29,7 @@ import type { OperatorOverrides } from '../deployments/operator-overrides.ts'
 
 /** Interval of the requests for the end of the log; an answer must arrive before the next request. */
 const LAG_INTERVAL_MS = 2_000
-/** How long a hand-over waits for batches that are being decided. */
+/** Longest wait of a hand-over for batches that are being decided. */
 const HANDOVER_MS_MAX = 2_000
 
 export interface ConsumerGroupOptions {

@@ -29,7 +29,7 @@ const RETRY_MS_MAX = 250
 const HEARTBEATS_PER_SESSION = 6
 /** Longest time that an open transaction may delay the reading of offsets. */
 const STABLE_MS_MAX = 30_000
-/** How long the start of a partition waits for a coordinator that does not answer. */
+/** Longest wait of a starting partition for a coordinator that does not answer. */
 const AWAY_MS_MAX = 10_000
 const LEAVE_MS_MAX = 2_000
 

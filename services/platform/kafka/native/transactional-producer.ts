@@ -35,7 +35,7 @@ const PRODUCE_TIMEOUT_MS = 5_000
 const QUICK_ATTEMPTS = 30
 const SLOW_WAIT_MS = 20
 const SEQUENCE_END = 2 ** 31
-/** How long the last answer is waited for when the time-out of the transaction has passed. */
+/** Wait for the last answer after the time-out of the transaction has passed. */
 const ANSWER_MS_MAX = 1_000
 
 /** Answers after which a batch has not been appended, but may be on the next attempt. */
@@ -57,7 +57,7 @@ export interface ProducerOptions {
 /** The content of one transaction. */
 export interface TransactionContent {
   readonly messages: readonly OutgoingMessage[]
-  /** Of several offsets of a partition the last one counts. */
+  /** The last of several offsets of a partition counts. */
   readonly offsets: readonly InputOffset[]
   readonly membership: Membership
 }
