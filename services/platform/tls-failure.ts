@@ -37,7 +37,7 @@ export function tlsProblem(error: unknown, variables: TlsVariables): string | nu
     return 'its certificate is for another name than the address in use; use an address that the certificate names'
   }
   if (CERTIFICATE_ALERT.test(`${code} ${message}`)) {
-    return `it wants a certificate of ours that an authority of its own has signed; set ${variables.cert} and its key`
+    return `it requires a client certificate that one of its authorities has signed; set ${variables.cert} and its key`
   }
   if (
     /WRONG_VERSION_NUMBER|wrong version number|packet length too long|PACKET_LENGTH_TOO_LONG/.test(

@@ -83,7 +83,7 @@ export function isRefused(
   const refusal = kafkaRefusal(error)
   if (refusal?.code !== 'SLUICE_ACCESS_DENIED') return false
   telemetry.partitionStopped('access_denied')
-  log.error({ partition, error: refusal }, 'The partition has stopped: a server refuses us.')
+  log.error({ partition, error: refusal }, 'The partition has stopped: a server refuses access.')
   onRefused?.(refusal)
   return true
 }

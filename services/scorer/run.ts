@@ -31,7 +31,7 @@ export async function runScorer(
     log.info({ metricsPort: scorer.metricsPort }, 'Scorer ready.')
     process.send?.({ kind: 'ready', metricsPort: scorer.metricsPort })
     const failure = await Promise.race([stop, scorer.failed])
-    if (failure instanceof Error) log.error({ error: failure }, 'The scorer cannot go on.')
+    if (failure instanceof Error) log.error({ error: failure }, 'The scorer cannot continue.')
     await scorer.close()
     log.info({}, 'Scorer stopped.')
     return failure instanceof Error ? 1 : 0

@@ -126,7 +126,7 @@ test('activate, shadow and rollback change the deciding model between batches, a
   deepStrictEqual(await audit(stream, outputs), [])
   const nothing = await runSluice(['model', 'rollback', '--reason', 'too far'], setup.environment)
   strictEqual(nothing.code, 2)
-  ok(nothing.stderr.includes('no model to go back to'), nothing.stderr)
+  ok(nothing.stderr.includes('There is no earlier model'), nothing.stderr)
 })
 
 test('the command refuses a truncated or altered model or one of other features, and writes no control message', async (t) => {

@@ -98,7 +98,7 @@ test('apply and rollback change the policy between batches, and every decision n
   deepStrictEqual(await audit(stream, outputs), [])
   const nothing = await run(setup, 'policy', 'rollback', '--reason', 'too far')
   strictEqual(nothing.code, 2)
-  ok(nothing.stderr.includes('no policy to go back to'), nothing.stderr)
+  ok(nothing.stderr.includes('There is no earlier policy'), nothing.stderr)
 })
 
 test('a faulty policy is refused with every position and remedy, and no control message is written', async (t) => {

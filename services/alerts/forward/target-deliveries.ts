@@ -208,7 +208,7 @@ export class TargetDeliveries {
   async #attempt(entry: Entry, isProbe: boolean): Promise<void> {
     const { target, clock, send, telemetry } = this.#options
     const { item } = entry
-    if (item.event === null) throw new Error('A message that is no alert is never sent.')
+    if (item.event === null) throw new Error('A message that is not an alert is never sent.')
     const startedMs = clock.monotonicMs()
     item.firstTriedMs ??= startedMs
     const result = await send(target, item.event, this.#breakOff.signal)

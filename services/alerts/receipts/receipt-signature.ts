@@ -41,7 +41,7 @@ export function readReceiptKey(read: EnvReader): Secret | null {
   const secret = readSecret(read, 'SLUICE_RECEIPT_KEY', 'SLUICE_RECEIPT_KEY_FILE')
   if (secret === null) return null
   const key = parseSigningKey(secret.reveal())
-  read.check(key !== null, `SLUICE_RECEIPT_KEY is no key; give ${KEY_FORM}.`)
+  read.check(key !== null, `SLUICE_RECEIPT_KEY is not a key; give ${KEY_FORM}.`)
   return key
 }
 

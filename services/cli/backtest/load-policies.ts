@@ -147,7 +147,7 @@ export class ModelThresholds {
       throw new SluiceError(
         'SLUICE_MODEL_NOT_FOUND',
         `${askedBy.join(', ')} goes by the thresholds of the model that decided, but ${digest} is neither in the store ` +
-          `${this.#places.store} nor in the folders looked at. Give its folder with --model, or write thresholds into the policy.`,
+          `${this.#places.store} nor in the searched folders. Give its folder with --model, or write thresholds into the policy.`,
       )
     }
     this.#known.set(digest, found)

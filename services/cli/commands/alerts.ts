@@ -68,7 +68,7 @@ function registerForward(alerts: Command): void {
     .summary('send alerts to functions and services over HTTP')
     .description(
       'Sends alerts to the targets of a file as signed CloudEvents, at least once each, until SIGTERM or Ctrl-C. Each ' +
-        'target has a place and a pace of its own: one that is slow or away delays no other.',
+        'target has its own position and pace: a slow or unavailable target delays no other.',
     )
     .requiredOption('--targets <file>', 'targets file (docs/webhooks.md)')
     .option(
@@ -207,7 +207,7 @@ What is counted, and what happens to a block without receipt: docs/alerts.md.`
 function registerWatchReceipts(alerts: Command): void {
   alerts
     .command('watch-receipts')
-    .summary('tell how long blocks take, and which nobody has answered')
+    .summary('report how long blocks take, and which have no answer')
     .description(
       'Joins blocks and releases with the receipts of subscribers: time to block with its objective, receipts that do ' +
         'not count as dead letters, blocks without receipt as a metric, and sent again if so configured. Runs until ' +
@@ -466,7 +466,9 @@ async function tail(options: TailCommandOptions): Promise<void> {
         },
         onNotRead: ({ partition, offset, reason, field }) => {
           const where = field === null ? '' : ` in ${field}`
-          printProgress(`partition ${partition} offset ${offset} is no alert: ${reason}${where}`)
+          printProgress(
+            `partition ${partition} offset ${offset} is not an alert: ${reason}${where}`,
+          )
         },
       },
       ({ alert }) => {

@@ -92,7 +92,7 @@ function addCopyCommands(audit: Command): void {
         'Takes the values, features and salts of all decisions about a card out of a copy, and leaves their digests. ' +
           'In Kafka nothing can be erased: there messages expire.',
       )
-      .requiredOption('--copy <file>', 'copy that "sluice audit export" wrote; it is written anew')
+      .requiredOption('--copy <file>', 'copy that "sluice audit export" wrote; it is rewritten')
       .requiredOption('--card <token>', 'card to erase'),
   ).action(erase)
 }

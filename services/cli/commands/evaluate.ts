@@ -121,8 +121,8 @@ export function register(program: Command): void {
         'with a 95 % interval',
     )
     .option('--run <folder>', 'where scores are kept (default <out>.run, deleted when all is done)')
-    .option('--resume', 'go on with the run that was interrupted')
-    .option('--force', 'begin anew where an earlier run was interrupted')
+    .option('--resume', 'continue the interrupted run')
+    .option('--force', 'discard an interrupted run and begin again')
     .addOption(
       new Option('--backend <name>', 'what to compute on')
         .choices(TRAINING_BACKENDS)
@@ -151,7 +151,7 @@ async function evaluate(options: EvaluateCommandOptions): Promise<void> {
   }
   const onProgress = (line: string): void => {
     if (signal.aborted && existsSync(run.folder)) {
-      printProgress(`scores are kept in ${run.folder}; the same command with --resume goes on`)
+      printProgress(`scores are kept in ${run.folder}; the same command with --resume continues`)
     }
     signal.throwIfAborted()
     printProgress(line)

@@ -113,7 +113,7 @@ function registerAdd(list: Command): void {
     const problem = entryProblem(entry)
     if (problem !== null) {
       const hint =
-        kind === 'value' || options.kind !== undefined ? '' : ' --kind value takes it as it stands.'
+        kind === 'value' || options.kind !== undefined ? '' : ' --kind value takes it literally.'
       throw new SluiceError('SLUICE_INPUT_INVALID', `${name}: ${problem}.${hint}`)
     }
     if (endMs !== null && endMs <= systemClock.nowMs()) {

@@ -49,7 +49,7 @@ function registerList(model: Command): void {
     .command('list')
     .summary('show models, and which of them serve')
     .description(
-      'Shows the models of the store, each checked anew, and what the control topic asks for.',
+      'Shows the models of the store, each checked again, and what the control topic asks for.',
     )
     .option('--offline', 'do not ask Kafka what is in force')
     .option('--json', 'print JSON')
@@ -219,7 +219,7 @@ interface ShadowOptions extends ChangeOptions {
 function registerShadow(model: Command): void {
   const shadow = model
     .command('shadow')
-    .summary('let a model score beside the active one, without effect')
+    .summary('let a model score alongside the active one, without effect')
     .description(
       'The shadow scores the rows of committed batches; how far it agrees, and how both do as labels come in, is on ' +
         'the dashboard "Models".',
@@ -266,7 +266,7 @@ function registerRollback(model: Command): void {
     if (before === null) {
       throw new SluiceError(
         'SLUICE_USAGE',
-        'There is no model to go back to: nothing was activated on this stream.',
+        'There is no earlier model: nothing was activated on this stream.',
       )
     }
     if (before.active !== null) (await chooseModel(storeOf(options), before.active)).close()

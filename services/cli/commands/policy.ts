@@ -210,7 +210,7 @@ function registerApply(policy: Command): void {
     )
     if (name === document.name || ruleset.mode !== 'observe') return
     printProgress(
-      'the policy begins in mode observe: decisions are recorded and nothing is published; "sluice policy promote" goes on',
+      'the policy begins in mode observe: decisions are recorded and nothing is published; "sluice policy promote" continues',
     )
   })
 }
@@ -326,7 +326,7 @@ interface ShadowOptions extends ChangeOptions {
 function registerPolicyShadow(policy: Command): void {
   const shadow = policy
     .command('shadow')
-    .summary('let a policy rule beside the active one, without effect')
+    .summary('let a policy rule alongside the active one, without effect')
     .description(
       'The shadow rules what was decided, with the lists that are in force; how often both come to the same outcome ' +
         'is on the dashboard "Models".',
@@ -380,7 +380,7 @@ function registerPromote(policy: Command): void {
     )
     .option(
       '--segment <name>',
-      'a segment of the policy (default: all that has no mode of its own)',
+      'a segment of the policy (default: all segments without their own mode)',
     )
     .addOption(new Option('--to <mode>', 'the mode to go to').choices(MODES).makeOptionMandatory())
     .option(
@@ -401,10 +401,7 @@ function registerPromote(policy: Command): void {
       '--fairness <file>',
       'rule of fairness (default SLUICE_FAIRNESS_RULE, else the usual one)',
     )
-    .option(
-      '--override-reason <text>',
-      'go on although gates are not passed; recorded with the reason',
-    )
+    .option('--override-reason <text>', 'promote despite failed gates; recorded with the reason')
   addChangeOptions(promote).action(runPromote)
 }
 
@@ -523,7 +520,7 @@ function registerPolicyRollback(policy: Command): void {
     if (before === null) {
       throw new SluiceError(
         'SLUICE_USAGE',
-        'There is no policy to go back to: nothing was applied on this stream.',
+        'There is no earlier policy: nothing was applied on this stream.',
       )
     }
     if (before.active === null) {

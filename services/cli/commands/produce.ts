@@ -375,7 +375,7 @@ export function mappingOption(text: string): ColumnMapping {
   if (!text.endsWith('.json')) return parseFieldList('--map', text)
   const content = readJson(text)
   if (typeof content !== 'object' || content === null || Array.isArray(content)) {
-    throw usage(`--map: ${text} is no JSON object; write {"card": "customer_id", ...}.`)
+    throw usage(`--map: ${text} is not a JSON object; write {"card": "customer_id", ...}.`)
   }
   return checkFields(`--map ${text}`, Object.entries(content))
 }

@@ -99,7 +99,7 @@ function rangeOf(alertId: string | undefined, options: ReplayCommandOptions): Re
     if (ALERT_ID_PATTERN.test(alertId)) return { kind: 'alert', alertId }
     throw new SluiceError(
       'SLUICE_USAGE',
-      `"${alertId}" is no alert id; one has 32 hexadecimal digits, as "sluice alerts tail --json" shows it.`,
+      `"${alertId}" is not an alert id; one has 32 hexadecimal digits, as "sluice alerts tail --json" shows it.`,
     )
   }
   if (hasTimes) {

@@ -116,7 +116,7 @@ export function register(program: Command): void {
       '--run <folder>',
       'where progress is kept (default <out>.run, deleted when the model is written)',
     )
-    .option('--resume', 'go on with the run that was interrupted')
+    .option('--resume', 'continue the interrupted run')
     .option(
       '--epochs <count>',
       'at most; ends earlier when validation stops improving',
@@ -196,7 +196,7 @@ async function train(options: TrainOptions): Promise<void> {
     (line) => {
       // Nothing is half written between two epochs, so a Ctrl-C takes effect here.
       if (signal.aborted && existsSync(run.folder)) {
-        printProgress(`progress is kept in ${run.folder}; the same command with --resume goes on`)
+        printProgress(`progress is kept in ${run.folder}; the same command with --resume continues`)
       }
       signal.throwIfAborted()
       printProgress(line)

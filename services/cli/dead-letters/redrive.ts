@@ -137,7 +137,7 @@ async function scanAll(
     await log.scan(
       start,
       (messages) => {
-        onProgress(`${log.topic}: ${messages} messages looked at`)
+        onProgress(`${log.topic}: ${messages} messages read`)
       },
       signal,
     )
@@ -472,7 +472,7 @@ function notSent(error: unknown): SluiceError {
   return new SluiceError(
     'SLUICE_COMMIT_UNKNOWN',
     isFenced
-      ? 'Another redrive of this stream has begun, so this one has stopped; what it had sent stands. Let the ' +
+      ? 'Another redrive of this stream has begun, so this one has stopped; what it had sent is valid. Let the ' +
           'other one end, then run again: nothing is sent twice.'
       : 'The connection broke while messages were sent, so that it is not known whether the last of them were; ' +
           'run again: nothing is sent twice.',

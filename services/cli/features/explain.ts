@@ -136,7 +136,7 @@ function notFound(
   }
   return new SluiceError(
     'SLUICE_USAGE',
-    `${topic} holds only a repeat of ${transactionId}, which has no features of its own; the first decision, at offset ` +
+    `${topic} holds only a repeat of ${transactionId}, which has no features; the first decision, at offset ` +
       `${first.decision.duplicateOfOffset ?? first.decision.offset}, is no longer there.`,
   )
 }
@@ -240,7 +240,7 @@ const WHY_NOT: Readonly<Record<NotCompared, string>> = {
   expired: 'it reached further back than what was kept',
   behind_reach: 'it came behind the reach, where the state may be gone',
   outside_sample: 'it is not recomputed',
-  warming_up: 'the log no longer holds all that it looked at',
+  warming_up: 'the log no longer holds all the history that it used',
   frontier_went_back: 'the state of another partition was being rebuilt',
   other_feature_list: 'another list of features was in use',
   message_gone: 'the transaction is no longer in the log',

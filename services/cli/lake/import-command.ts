@@ -95,7 +95,10 @@ export function registerIngest(lake: Command): void {
       'make one file of the many small ones of a day this often (default never)',
       durationOption,
     )
-    .option('--accept-gap', 'go on where the topics begin when what comes next is gone')
+    .option(
+      '--accept-gap',
+      'continue at the beginning of the topics when the next messages are gone',
+    )
     .option(
       '--metrics-port <port>',
       'port of /metrics, /livez and /readyz; none with --exit (default SLUICE_METRICS_PORT)',

@@ -217,7 +217,7 @@ async function describeRuleset(store: string, digest: Choice): Promise<Described
     if (ruleset.policy === null) return { digest, ruleset, document: null, problem: null }
     const parsed = parsePolicy(await findPolicyText(store, ruleset.policy))
     if (parsed.ok) return { digest, ruleset, document: parsed.policy, problem: null }
-    const problem = `The policy ${ruleset.policy} is none that this build takes. Use the build that applied it.`
+    const problem = `The policy ${ruleset.policy} is not accepted by this build. Use the build that applied it.`
     return { digest, ruleset, document: null, problem }
   } catch (error) {
     if (!isSluiceError(error)) throw error

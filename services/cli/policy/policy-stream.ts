@@ -49,7 +49,7 @@ export async function readInForce(access: ControlAccess, store: string): Promise
   if (!parsed.ok) {
     throw new SluiceError(
       'SLUICE_POLICY_CORRUPT',
-      `The policy in force, ${ruleset.policy}, is none that this build takes. Use the build that applied it.`,
+      `The policy in force, ${ruleset.policy}, is not accepted by this build. Use the build that applied it.`,
     )
   }
   return { deployment, ruleset, document: parsed.policy }

@@ -159,7 +159,7 @@ export function stateOfCheckpoint(name: string, value: unknown): LakeState {
     next: new Map(Object.entries(offsetsOf(name, fields['next']))),
     sources: listOf(name, fields['sources']).map((source) => sourceOf(name, source)),
     erasures: listOf(name, fields['erasures']).map((value) =>
-      known(parseErasure(value), `${name} lists an erasure that is none`),
+      known(parseErasure(value), `${name} lists an invalid erasure`),
     ),
   }
 }
@@ -212,7 +212,7 @@ function fieldsOf(name: string, value: unknown): Fields {
 }
 
 function fileOf(name: string, value: unknown): LakeFile {
-  if (!isRecord(value)) throw damaged(`${name} lists a file that is none`)
+  if (!isRecord(value)) throw damaged(`${name} lists an invalid file`)
   const { rows, bytes, ranges } = value
   const table = LAKE_TABLES.find((each) => each === value['table'])
   if (table === undefined || !isCount(rows) || !isCount(bytes)) {
@@ -230,7 +230,7 @@ function fileOf(name: string, value: unknown): LakeFile {
 
 function rangeOf(name: string): (value: unknown) => FileRange {
   return (value) => {
-    if (!isRecord(value)) throw damaged(`${name} lists a range that is none`)
+    if (!isRecord(value)) throw damaged(`${name} lists an invalid range`)
     const { partition, first, last, rows } = value
     if (typeof partition !== 'number' || !isCount(first) || !isCount(last) || !isCount(rows)) {
       throw damaged(`${name} lists a range without offsets`)
@@ -240,7 +240,7 @@ function rangeOf(name: string): (value: unknown) => FileRange {
 }
 
 function sourceOf(name: string, value: unknown): ImportedSource {
-  if (!isRecord(value)) throw damaged(`${name} lists a source that is none`)
+  if (!isRecord(value)) throw damaged(`${name} lists an invalid source`)
   return { name: textOf(name, value['name']), sha256: textOf(name, value['sha256']) }
 }
 

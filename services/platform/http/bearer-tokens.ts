@@ -67,7 +67,7 @@ export function readNamedTokens(
     )
     if (holder === undefined || token === undefined) continue
     read.check(!mentionsCardNumber(holder), `${place}: the name seems to hold a card number.`)
-    read.check(!seen.has(token), `${place} repeats a token; each holder has a token of their own.`)
+    read.check(!seen.has(token), `${place} repeats a token; give each holder a different one.`)
     const own = tokens.filter((other) => other.name === holder).length
     read.check(
       own < TOKENS_OF_HOLDER_MAX,

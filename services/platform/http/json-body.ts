@@ -7,7 +7,7 @@ import { identifierFault } from '../../core/wire/validation.ts'
 
 /** Every problem, with its status and title. Closed list: the code ends the `type` and is a metric label. */
 export const PROBLEMS = {
-  malformed: { status: 400, title: 'The body is no JSON.' },
+  malformed: { status: 400, title: 'The body is not JSON.' },
   unauthorised: { status: 401, title: 'A bearer token is needed.' },
   forbidden: { status: 403, title: 'This token may not do that.' },
   not_found: { status: 404, title: 'There is no such thing.' },
@@ -82,7 +82,7 @@ function parsed(bytes: Buffer): Readonly<Record<string, unknown>> {
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch (error) {
-    throw new Problem('malformed', 'The body is no JSON in UTF-8.', { cause: error })
+    throw new Problem('malformed', 'The body is not JSON in UTF-8.', { cause: error })
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value))
     return value as Readonly<Record<string, unknown>>

@@ -70,7 +70,7 @@ export function otherStream(
   return new SluiceError(
     'SLUICE_TOPICS_INVALID',
     `Member ${memberId} of this consumer group subscribes to ${subscribed.join(', ')}, and we to ${topics.join(', ')}. ` +
-      'Partitions of one stream would go to scorers of another: give each stream a SLUICE_GROUP_ID of its own.',
+      'Partitions of one stream would go to scorers of another: give each stream a separate SLUICE_GROUP_ID.',
   )
 }
 

@@ -51,7 +51,7 @@ export async function openScoringModel(options: OpenModelOptions): Promise<Scori
     const { folder, ratesDigest = DEFAULT_RATES.digest } = options
     const { backend, digest } = model.info
     const scorer = await openThreadedScorer({ folder, backend, ratesDigest, digest })
-    log?.info({ backend }, 'The model is scored in a thread of its own.')
+    log?.info({ backend }, 'Scoring runs in a worker thread.')
     return {
       info: { ...model.info, thread: 'worker' },
       score: (rows, rowCount) => scorer.score(rows, rowCount),

@@ -19,7 +19,7 @@ export async function keepModel(
   } catch (error) {
     log.warn(
       { store, digest, error },
-      'The configured model is not in the store, so replays must be told its folder; run "sluice model add".',
+      'The configured model is not in the store, so replays need its folder; run "sluice model add".',
     )
   }
 }

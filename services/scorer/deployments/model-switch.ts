@@ -72,7 +72,7 @@ export class ModelSwitch implements Closable {
     )
     if (model === null) return
     const { version: modelVersion, digest } = model.info
-    log.warn({ modelVersion, digest }, 'The model before the refused one serves.')
+    log.warn({ modelVersion, digest }, 'The previous model serves instead of the refused one.')
     served.replace(model, null)
     this.#deps.onSwitched()
   }
@@ -105,7 +105,7 @@ export class ModelSwitch implements Closable {
     telemetry.modelSwitched('active')
     onSwitched()
     const { version: modelVersion, digest, backend } = model.info
-    log.info({ modelVersion, digest, backend, position }, 'Another model decides from now on.')
+    log.info({ modelVersion, digest, backend, position }, 'Active model replaced.')
   }
 
   async #serveShadow({ deployment: { shadow: wanted } }: Wanted): Promise<void> {
@@ -114,7 +114,7 @@ export class ModelSwitch implements Closable {
     if (wanted === null) {
       shadow.set(null)
       telemetry.modelServes('shadow', null)
-      log.info({}, 'No model runs in the shadow any more.')
+      log.info({}, 'Shadow model removed.')
       return
     }
     const model = await this.#deps.open(wanted)
@@ -126,7 +126,7 @@ export class ModelSwitch implements Closable {
     telemetry.modelSwitched('shadow')
     telemetry.modelServes('shadow', model.info)
     const { version: modelVersion, digest } = model.info
-    log.info({ modelVersion, digest }, 'A model runs in the shadow.')
+    log.info({ modelVersion, digest }, 'Shadow model replaced.')
   }
 }
 

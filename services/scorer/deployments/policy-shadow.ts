@@ -44,10 +44,7 @@ export class PolicyShadow implements Closable {
       },
       failed: (error, decisions) => {
         options.telemetry.policyShadowDropped(decisions)
-        options.log.warn(
-          { error },
-          'The policy in the shadow has failed; what waited for it is left out.',
-        )
+        options.log.warn({ error }, 'The shadow policy has failed; waiting decisions are dropped.')
       },
     })
   }

@@ -65,12 +65,15 @@ export class PolicySwitch implements Closable {
     if (before === null) {
       log.warn(
         { digest: deployment.active },
-        'The built-in policy decides in the place of the refused one.',
+        'The built-in policy decides instead of the refused one.',
       )
       return
     }
     const { digest, ruleset } = before
-    log.warn({ digest, version: ruleset.version }, 'The policy before the refused one decides.')
+    log.warn(
+      { digest, version: ruleset.version },
+      'The previous policy decides instead of the refused one.',
+    )
     this.#serve(before, null)
   }
 
@@ -88,10 +91,7 @@ export class PolicySwitch implements Closable {
     this.#serve(ruleset, position)
     this.#deps.telemetry.policySwitched('active')
     const version = ruleset?.ruleset.version ?? 0
-    this.#deps.log.info(
-      { digest: active, version, position },
-      'Another policy decides from now on.',
-    )
+    this.#deps.log.info({ digest: active, version, position }, 'Active policy replaced.')
   }
 
   async #serveShadow({ deployment: { shadow: wanted } }: Wanted): Promise<void> {
@@ -102,7 +102,8 @@ export class PolicySwitch implements Closable {
     shadow.set(ruleset)
     telemetry.policySwitched('shadow')
     telemetry.policyServes('shadow', servedOf(ruleset))
-    log.info({ digest: wanted }, 'Another policy runs in the shadow, or none.')
+    if (wanted === null) log.info({}, 'Shadow policy removed.')
+    else log.info({ digest: wanted }, 'Shadow policy replaced.')
   }
 
   #serve(ruleset: LoadedRuleset | null, position: number | null): void {

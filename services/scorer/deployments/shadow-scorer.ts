@@ -69,10 +69,7 @@ export class ShadowScorer implements ShadowSlot, Closable {
       failed: (error, rows) => {
         // A failing shadow is reported and changes nothing else.
         options.telemetry.shadowNotScored(rows)
-        options.log.warn(
-          { error },
-          'The model in the shadow has failed; what waited for it is left out.',
-        )
+        options.log.warn({ error }, 'The shadow model has failed; waiting rows are dropped.')
       },
       rested: () => {
         this.#closeRetired()

@@ -120,7 +120,7 @@ export class ConsumerGroup implements Closable {
         this.#accept(fetched)
       },
       onFault: (topic, partition, _fault, error) => {
-        log.error({ topic, partition, error }, 'A partition cannot be read on.')
+        log.error({ topic, partition, error }, 'A partition cannot be read further.')
         this.#partitions.get(partition)?.fail(error)
       },
     })
@@ -204,7 +204,7 @@ export class ConsumerGroup implements Closable {
     const partitions = [...this.#ending.keys()]
     this.#options.log.warn(
       { partitions, limitMs: HANDOVER_MS_MAX },
-      'Partitions have not finished their batch in time; the hand-over goes on without them.',
+      'Partitions have not finished their batch in time; the hand-over continues without them.',
     )
   }
 

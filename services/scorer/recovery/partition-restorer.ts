@@ -132,7 +132,7 @@ export class PartitionRestorer {
         const refusal = kafkaRefusal(error)
         const line = { partition: inbox.partition, error: refusal ?? error }
         if (refusal === null) log.warn(line, 'The state could not be restored yet.')
-        else log.error(line, 'The state cannot be restored: a server refuses us.')
+        else log.error(line, 'The state cannot be restored: a server refuses access.')
       }
       await this.#sleep(waitMs)
       waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)

@@ -140,7 +140,10 @@ async function readLeases({
   const { live, unreadable } = leases
   telemetry.leasesRead(partition, live.length, unreadable)
   if (unreadable > 0) {
-    log.error({ partition, unreadable }, 'Leases cannot be read; their blocks end unannounced.')
+    log.error(
+      { partition, unreadable },
+      'Leases cannot be read; their blocks end without a release.',
+    )
   }
   return live
 }
@@ -230,7 +233,7 @@ async function openState(
       const { generation, nextOffset: from } = plan.from
       log.warn(
         { partition, plan: plan.kind, loss: plan.loss, generation, from, to: committed.nextOffset },
-        'The state is not what is committed; it is folded from the log.',
+        'The state differs from the committed offset and is rebuilt from the log.',
       )
       if (alignment === 'live') return null
     }

@@ -177,7 +177,7 @@ export class PartitionState {
     telemetry.stateLost(loss)
     log.warn(
       { partition: inbox.partition, loss, error },
-      'The partition goes on deciding without its state, and restores it meanwhile.',
+      'The partition continues to decide without its state while the state is restored.',
     )
     this.#session = null
     session.close()

@@ -21,7 +21,7 @@ export function readDashboards(root: string): readonly DashboardModel[] {
     if (dashboard !== null) return dashboard
     throw new SluiceError(
       'SLUICE_INPUT_INVALID',
-      `${DASHBOARDS_PATH}/${name} is no dashboard that the preview can read; make it anew with "npm run dashboards".`,
+      `${DASHBOARDS_PATH}/${name} is not a dashboard that the preview can read; generate it again with "npm run dashboards".`,
     )
   })
   const place = ({ uid }: DashboardModel): number =>

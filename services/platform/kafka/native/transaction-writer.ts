@@ -228,7 +228,7 @@ class Incarnation {
       reject(
         new SluiceError(
           'SLUICE_PARTITION_FENCED',
-          `The consumer group has assigned its partitions anew; nothing of this commit of ${this.#options.transactionalId} was sent.`,
+          `The consumer group has reassigned its partitions; nothing of this commit of ${this.#options.transactionalId} was sent.`,
         ),
       )
     }
