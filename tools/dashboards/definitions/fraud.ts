@@ -43,8 +43,8 @@ export const blocks = [
     width: 8,
     title: 'How blocks end',
     description:
-      'Leases that ended a second, by cause, and those that new evidence extended. Many genuine labels or people among ' +
-      'them mean blocks that were wrong. Unreadable: records of the lease topic, which should be none.',
+      'Leases that ended a second, by cause, and those that new evidence extended. Many releases by genuine labels or ' +
+      'people mean wrong blocks. Unreadable: records of the lease topic, which should be none.',
     unit: units.EventsPerSecond,
     queries: [
       {
@@ -59,8 +59,8 @@ export const blocks = [
     width: 7,
     title: 'Outcomes made milder',
     description:
-      'Decisions a second that breaker, control group, limit of leases or the day of the analysts made milder than the ' +
-      'policy, and caps that tripped a breaker. Zero is normal, except for a control group.',
+      'Decisions a second that the breaker, control group, limit of leases or daily alert budget made milder ' +
+      'than the policy, and caps that tripped a breaker. Zero is normal, except for a control group.',
     unit: units.EventsPerSecond,
     queries: [
       { expr: sum(rate(GUARDED), ['mark']), legend: '{{mark}}' },
@@ -133,8 +133,8 @@ const summary = [
     width: 6,
     title: 'Blocks that were fraud',
     description:
-      'Of the blocks whose label arrived in this time range, the share labelled fraud. It speaks of payments that ' +
-      'were decided one label delay ago, not of those decided now. Without labels there is no value.',
+      'Of the blocks whose label arrived in this time range, the share labelled fraud. It describes payments that ' +
+      'were decided one label delay ago, not current ones. Without labels there is no value.',
     unit: units.PercentUnit,
     decimals: 1,
     steps: NEUTRAL,
@@ -168,8 +168,8 @@ const rates = [
     width: 12,
     title: 'Decisions by outcome',
     description:
-      'Decisions per second, stacked. The height is the traffic. A fall to zero while producers send means that ' +
-      'the scorer stands still: go on with the dashboard Stream.',
+      'Decisions per second, stacked. The height is the traffic. A fall to zero while producers send means that the ' +
+      'scorer is stuck: continue with the dashboard Stream.',
     unit: units.EventsPerSecond,
     isStacked: true,
     colours: OUTCOME_COLOURS,
@@ -183,7 +183,7 @@ const rates = [
     title: 'Alert and block rate against the same hour before',
     description:
       'Share of decisions that alert (flag or block) and that block, now and at the same time a week before (1w). ' +
-      'Where Prometheus has no week of history it is a day (1d), else an hour (1h) before; the legend says which. ' +
+      'Without a week of history in Prometheus it is a day (1d) or an hour (1h) before; the legend says which. ' +
       'Now far above before: an attack, a new model, or input that changed. Far below: labels or features are missing.',
     unit: units.PercentUnit,
     dashed: '/before/',
@@ -229,7 +229,7 @@ const money = [
     width: 12,
     title: 'Scores over time',
     description:
-      'How the scores are spread, over time: darker means more decisions. Most belong at the bottom. A band that ' +
+      'Distribution of the scores over time: darker means more decisions. Most should be at the bottom. A band that ' +
       'moves up or down as a whole, without a change of model, means that features have drifted or are absent.',
     unit: units.NoUnit,
     queries: [
@@ -260,9 +260,9 @@ const why = [
     width: 12,
     title: 'Top segments of alerts',
     description:
-      'Alerts in this time range by country, channel and merchant category, the first four of each. Every alert ' +
-      'is counted once per segment. A segment far above its baseline is where to look first; "other" is all ' +
-      'values beyond the bounded list.',
+      'Alerts in this time range by country, channel and merchant category, the first four of each. Every alert is ' +
+      'counted once per segment. Examine a segment far above its baseline first; "other" is all values beyond the ' +
+      'bounded list.',
     unit: units.Short,
     queries: ['country', 'channel', 'category'].map((segment) => ({
       expr: topValues(segment),
@@ -288,8 +288,8 @@ const right = [
     width: 7,
     title: 'Delay of labels',
     description:
-      'From the payment to the label being known, for the labels of the day before each point: half and nine ' +
-      'tenths of them are faster. The precision beside it is that old.',
+      'From the payment to the label being known, for the labels of the day before each point: the median and the ' +
+      '90th percentile. The precision panel is delayed by this time.',
     unit: units.Seconds,
     queries: [0.5, 0.9].map((q) => ({
       expr: `histogram_quantile(${q}, ${sum('increase(sluice_label_delay_seconds_bucket[1d])', ['le'])})`,
@@ -300,8 +300,8 @@ const right = [
     width: 7,
     title: 'Labels by outcome',
     description:
-      'Labels that arrived in this time range, by what was decided then. Approved and labelled fraud: missed. ' +
-      'Blocked and genuine: customers held up for nothing. "unknown": the payment is older than the state.',
+      'Labels that arrived in this time range, by the decision at the time. Approved and labelled fraud: missed. ' +
+      'Blocked and genuine: customers blocked by mistake. "unknown": the payment is older than the state.',
     unit: units.Short,
     columns: [
       ['outcome', 'outcome'],
@@ -318,7 +318,7 @@ const right = [
 export const fraud: DashboardDefinition = dashboard({
   name: 'fraud',
   title: 'Sluice: Fraud',
-  description: 'What is decided, about which money, why, and how often it was right.',
+  description: 'Decisions, amounts, reasons, and how often they were right.',
   rows: [
     { height: 4, panels: summary },
     { height: 8, panels: rates },

@@ -21,7 +21,7 @@ export const cascade = [
     title: 'Share verified',
     description:
       'Share of the decisions that the large net of a cascade made, since the first stage was not conclusive; 0 for a model ' +
-      'of one net. It is what the large net costs: a rise means more payments that look like fraud, or drift.',
+      'of one net. It determines the cost of the large net: a rise means more payments that look like fraud, or drift.',
     unit: units.PercentUnit,
     max: 1,
     queries: [
@@ -49,8 +49,9 @@ export const cascade = [
     width: 8,
     title: 'Agreement of the cascade',
     description:
-      'Share of outcomes that are those of the large net over the hour before each point, as the random sample shows, ' +
-      'and the least share that the model promises. Empty without a sample: the model is one net, or new.',
+      'Share of outcomes that equal those of the large net over the hour before each point, estimated from the ' +
+      'random sample, and the minimum share that the model promises. Empty without a sample: the model is one ' +
+      'net, or new.',
     unit: units.PercentUnit,
     max: 1,
     dashed: 'promised',
@@ -71,7 +72,7 @@ export const policies = [
     title: 'Policies in service',
     description:
       'Version of the ruleset that each scorer uses, and of the one in its shadow; 0 is the built-in policy, or no ' +
-      'shadow. Some seconds after a change every scorer should show the same. "sluice policy list" says what is asked for.',
+      'shadow. Some seconds after a change every scorer should show the same. "sluice policy list" shows the requested one.',
     unit: units.Short,
     columns: [
       ['instance', 'scorer'],
@@ -84,8 +85,8 @@ export const policies = [
     width: 3,
     title: 'Policies refused',
     description:
-      'Scorers that refuse a ruleset which they were told to use; the one before it goes on. Zero is good; else the log ' +
-      'line "A policy is refused." says why.',
+      'Scorers that refuse the requested ruleset and keep the previous one. Zero is good; otherwise the log line ' +
+      '"A policy is refused." says why.',
     unit: units.Short,
     decimals: 0,
     steps: goodBelow(1),
@@ -95,7 +96,7 @@ export const policies = [
     width: 3,
     title: 'Decisions with a failed condition',
     description:
-      'Decisions in this time range for which some condition of the policy could not be answered; they are at least ' +
+      'Decisions in this time range for which some condition of the policy could not be evaluated; they are at least ' +
       'flags. Zero is good; sluice_policy_failures_total names the conditions.',
     unit: units.Short,
     decimals: 0,
@@ -111,8 +112,8 @@ export const policies = [
     width: 6,
     title: 'Agreement with the policy in the shadow',
     description:
-      'Share of decisions on which the policy in force and the one in the shadow come to the same outcome. Most payments ' +
-      'are approved by both, so look at the disagreements beside it, too.',
+      'Share of decisions on which the policy in force and the shadow policy have the same outcome. Both approve ' +
+      'most payments, so check the disagreements too.',
     unit: units.PercentUnit,
     max: 1,
     queries: [{ expr: `(${same(POLICY_PAIRS)}) / ${sum(rate(POLICY_PAIRS))}`, legend: 'agree' }],
@@ -121,8 +122,8 @@ export const policies = [
     width: 6,
     title: 'Disagreements with the policy in the shadow',
     description:
-      'Decisions a second on which the two differ, as in force to shadow. Many "approve to block": look at them before ' +
-      'the candidate is applied.',
+      'Decisions a second on which the two differ, as in force to shadow. Many "approve to block": examine them ' +
+      'before you apply the candidate.',
     unit: units.EventsPerSecond,
     queries: [
       {
@@ -183,8 +184,8 @@ const service = [
     width: 12,
     title: 'Models in service',
     description:
-      'Which model each scorer uses, and which one runs in its shadow. During a change two may decide side by side for ' +
-      'some seconds; afterwards every scorer should show the same. "sluice model list" says which is asked for.',
+      'The model that each scorer uses, and its shadow model. During a change two models may be in use for some ' +
+      'seconds; afterwards every scorer should show the same. "sluice model list" shows the requested one.',
     unit: units.NoUnit,
     columns: [
       ['instance', 'scorer'],
@@ -203,8 +204,8 @@ const service = [
     width: 6,
     title: 'Models refused',
     description:
-      'Scorers that refuse a model which they were told to use; the one before it goes on. Zero is good; else the log ' +
-      'line "A model is refused." says why.',
+      'Scorers that refuse the requested model and keep the previous one. Zero is good; otherwise the log line ' +
+      '"A model is refused." says why.',
     unit: units.Short,
     decimals: 0,
     steps: goodBelow(1),
@@ -214,8 +215,8 @@ const service = [
     width: 6,
     title: 'Rows that the shadow left out',
     description:
-      'Rows in this time range that found no place in the queue of the shadow. They are missing in what is compared ' +
-      'below; decisions never wait for the shadow.',
+      'Rows in this time range that did not fit into the queue of the shadow model. The comparisons below lack ' +
+      'them; decisions never wait for the shadow.',
     unit: units.Short,
     decimals: 0,
     steps: goodBelow(1_000, 1),
@@ -233,8 +234,8 @@ const agreement = [
     width: 8,
     title: 'Agreement of outcomes',
     description:
-      'Share of the rows on which the active model and the shadow come to the same outcome. Most payments are approved ' +
-      'by both, so look at the disagreements beside it, too.',
+      'Share of the rows on which the active model and the shadow have the same outcome. Both approve most ' +
+      'payments, so check the disagreements too.',
     unit: units.PercentUnit,
     max: 1,
     queries: [{ expr: `(${same(PAIRS)}) / ${sum(rate(PAIRS))}`, legend: 'agree' }],
@@ -243,8 +244,8 @@ const agreement = [
     width: 8,
     title: 'Disagreements',
     description:
-      'Rows a second on which the two differ, as active to shadow. Many "approve to flag": the shadow would alert more. ' +
-      'They are what to look at before a change.',
+      'Rows a second on which the two differ, as active to shadow. Many "approve to flag": the shadow would alert ' +
+      'more. Examine them before a change.',
     unit: units.EventsPerSecond,
     queries: [
       {
@@ -277,8 +278,8 @@ const scores = (
     width: 12,
     title,
     description:
-      'How scores are spread on the rows that both models scored: darker means more. Compare the two side by side; ' +
-      'thresholds belong to their model, so another height alone says nothing.',
+      'Distribution of the scores on the rows that both models scored: darker means more. Compare both panels; ' +
+      'thresholds belong to their model, so a different height alone means nothing.',
     unit: units.NoUnit,
     queries: [
       { expr: sum(`increase(${metric}_bucket[$__rate_interval])`, ['le']), legend: '{{le}}' },
@@ -292,7 +293,7 @@ const right = [
     title: 'Precision of both',
     description:
       'Of what each model would have alerted and whose first label came within the day before, the share labelled ' +
-      'fraud. It is as old as labels are: see the maturity beside it.',
+      'fraud. It is delayed like the labels: see their maturity.',
     unit: units.PercentUnit,
     max: 1,
     queries: [
@@ -306,8 +307,8 @@ const right = [
     width: 6,
     title: 'Recall of both',
     description:
-      'Of the frauds whose label came within the day before, the share that each model would have alerted. Frauds that ' +
-      'nobody has reported yet are not in it.',
+      'Of the frauds whose label came within the day before, the share that each model would have alerted. Unreported ' +
+      'frauds are not included.',
     unit: units.PercentUnit,
     max: 1,
     queries: [
@@ -330,8 +331,8 @@ const right = [
     width: 6,
     title: 'Maturity of these labels',
     description:
-      'From the payment to its label, for the labels of the day before each point: half and nine tenths are faster. A ' +
-      'comparison is fair once the shadow has run for longer than that.',
+      'From the payment to its label, for the labels of the day before each point: the median and the 90th ' +
+      'percentile. A comparison is fair once the shadow has run for longer than that.',
     unit: units.Seconds,
     queries: [0.5, 0.9].map((q) => ({
       expr: `histogram_quantile(${q}, ${sum('increase(sluice_label_delay_seconds_bucket[1d])', ['le'])})`,
@@ -347,7 +348,7 @@ const drift = [
     description:
       'Population stability index of the features (and of "score") that have moved most against the training rows, in ' +
       'the time range shown. Below 0.1 is stable, above 0.25 the values no longer follow the training ' +
-      'distribution. Choose a week: a day is Sunday or not. The alerts look at a week.',
+      'distribution. Choose a week, since a single day has only one weekday. The alerts use a week.',
     unit: units.Short,
     columns: [
       ['feature', 'feature'],
@@ -377,8 +378,7 @@ const drift = [
 export const models: DashboardDefinition = dashboard({
   name: 'models',
   title: 'Sluice: Models',
-  description:
-    'Which models and policies serve, how the shadows do, and whether payments have drifted.',
+  description: 'Models and policies in use, comparison with shadows, and drift of payments.',
   rows: [
     { height: 6, panels: service },
     { height: 8, panels: cascade },

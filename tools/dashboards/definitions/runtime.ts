@@ -35,7 +35,7 @@ const work = [
     width: 12,
     title: 'CPU',
     description:
-      'Processor time per process; 100 % is one core. The work of a scorer is one JavaScript thread: near the dashed ' +
+      'CPU time per process; 100 % is one core. A scorer works on one JavaScript thread: near the dashed ' +
       'line (90 %) it queues and latency rises, so add a scorer, however many cores are idle.',
     unit: units.PercentUnit,
     limits: [THREAD_BUSY],
@@ -66,9 +66,8 @@ const thread = [
     width: 12,
     title: 'Event-loop delay (p99)',
     description:
-      'How late the JavaScript thread gets to what is due, slowest hundredth since the last scrape. Above the dashed ' +
-      'line (50 ms) the objective for alerts is at risk: large batches, long garbage collections, or a machine that ' +
-      'gives no time.',
+      'Delay of due work on the JavaScript thread, 99th percentile since the last scrape. Above the dashed ' +
+      'line (50 ms) the objective for alerts is at risk: large batches, long garbage collections, or a lack of CPU time.',
     unit: units.Seconds,
     limits: [LOOP_DELAY_LIMIT_S],
     queries: [{ expr: `nodejs_eventloop_lag_p99_seconds{${CHOSEN}}`, legend: PROCESS }],
@@ -78,7 +77,7 @@ const thread = [
     title: 'Garbage collection',
     description:
       'Share of time spent collecting garbage, by kind. minor is cheap and frequent. major above a few percent: the ' +
-      'heap is near its limit, so look at memory.',
+      'heap is near its limit, so check memory.',
     unit: units.PercentUnit,
     queries: [
       {
@@ -120,7 +119,7 @@ const processes = [
 export const runtime: DashboardDefinition = dashboard({
   name: 'runtime',
   title: 'Sluice: Runtime',
-  description: 'What the processes use, and whether their one thread keeps up.',
+  description: 'Resources of the processes, and the delay of their event loop.',
   variables: [chosenBy('job', 'Job', ''), chosenBy('instance', 'Instance', '{job=~"$job"}')],
   rows: [
     { height: 8, panels: work },

@@ -40,8 +40,8 @@ const summary = [
     width: 6,
     title: 'Redis',
     description:
-      'Whether every scorer is connected to Redis. Without it partitions decide without their state: marked degraded, and ' +
-      'blocking nothing.',
+      'Whether every scorer is connected to Redis. Without it partitions decide without their state: annotated with ' +
+      'degraded, and without blocks.',
     unit: units.NoUnit,
     steps: goodFrom(1),
     words: { 0: 'away', 1: 'connected' },
@@ -51,8 +51,8 @@ const summary = [
     width: 6,
     title: 'Keys evicted',
     description:
-      'Keys that Redis threw away in this time range to free memory. Any is wrong: histories are lost and features ' +
-      'read as absent. Redis must run with noeviction and enough memory.',
+      'Keys that Redis evicted in this time range to free memory. Any eviction is a fault: histories are lost ' +
+      'and features are absent. Redis must run with noeviction and enough memory.',
     unit: units.Short,
     decimals: 0,
     steps: goodBelow(1),
@@ -67,8 +67,8 @@ const summary = [
     width: 6,
     title: 'Scoring backend',
     description:
-      'Whether every scorer uses the backend that is expected of it (SLUICE_BACKEND_EXPECTED) and refused none that ' +
-      'is present. A fallback decides the same but slower; the tables below say which and why.',
+      'Whether every scorer uses the expected backend (SLUICE_BACKEND_EXPECTED) and refused no installed one. A ' +
+      'fallback decides the same but slower; the tables below say which and why.',
     unit: units.NoUnit,
     steps: goodBelow(1),
     words: { 0: 'as expected', 1: 'fallback' },
@@ -92,7 +92,7 @@ const redis = [
     width: 12,
     title: 'Redis command time (p99)',
     description:
-      'Time of one command as the scorer sees it, by operation, slowest hundredth. Each batch waits for one read ' +
+      'Time of one command as the scorer sees it, by operation, 99th percentile. Each batch waits for one read ' +
       'and one write. All rising together: Redis or the network is busy. Only read: more entities per batch.',
     unit: units.Seconds,
     queries: [
@@ -107,7 +107,7 @@ const redis = [
     title: 'Redis memory',
     description:
       'Memory in use, and the limit where Redis has one. It grows with the number of cards seen within the longest ' +
-      'reach and then stays. At the limit writes fail and partitions go without state: raise it before.',
+      'reach and then stays. At the limit writes fail and partitions decide without state: raise it earlier.',
     unit: units.BytesIEC,
     colours: { limit: COLOURS.bad },
     dashed: '/limit/',
@@ -123,8 +123,8 @@ const partitions = [
     width: 8,
     title: 'Partitions without state',
     description:
-      'Partitions that decide without their state now, since it is lost or Redis does not answer in time. They see each ' +
-      'transaction by itself, say degraded in the decision, and block nothing. Zero is the normal picture.',
+      'Partitions that decide without their state now, since it is lost or Redis does not answer in time. They see ' +
+      'each transaction by itself, annotate decisions with degraded, and block nothing. Zero is normal.',
     unit: units.Short,
     colours: { partitions: COLOURS.bad },
     queries: [{ expr: 'sum(sluice_partition_degraded)', legend: 'partitions' }],
@@ -133,8 +133,8 @@ const partitions = [
     width: 8,
     title: 'Age of the state',
     description:
-      'How long ago the oldest state of a partition was last up to date; zero while every partition decides with it. It rises by ' +
-      'a second a second until the state is restored. Back to zero again and again: Redis answers too late.',
+      'Age of the oldest state of a partition; zero while every partition decides with an up-to-date state. It ' +
+      'rises with time until the state is restored. Repeated returns to zero: Redis answers too late.',
     unit: units.Seconds,
     queries: [{ expr: 'max(sluice_state_age_seconds)', legend: 'age' }],
   }),
@@ -160,10 +160,10 @@ const honesty = [
     width: 12,
     title: 'Degraded or stale features',
     description:
-      'Share of decisions by mark: what was not quite as it should be when the features were computed. ' +
-      'degraded: the partition had no state; entity_lagging: another partition is behind, so what it saw is missing; windows_approximate: old events were ' +
-      'merged; late, behind_reach and after_watermark: the payment came out of order. The decision says so too. ' +
-      'A share that grows tells where to look: at the lag, or at the producer.',
+      'Share of decisions by annotation of their features. degraded: the partition had no state; entity_lagging: ' +
+      'another partition is behind, so its events are missing; windows_approximate: old events were merged; ' +
+      'late, behind_reach and after_watermark: the payment came out of order. Decisions carry the same ' +
+      'annotations. If a share grows, check the lag or the producer.',
     unit: units.PercentUnit,
     colours: { none: COLOURS.before },
     queries: [{ expr: shareOfDecisions(STALE, 'mark'), legend: '{{mark}}' }],
@@ -173,8 +173,8 @@ const honesty = [
     title: 'Decided without a score, by reason',
     description:
       'Share of decisions for which the model gave no score, duplicates left out. Not scored is never score 0: the ' +
-      'policy says what then happens. "none" at zero is the normal picture; model_unavailable and invalid_score are ' +
-      'faults of the backend.',
+      'policy decides the outcome. "none" at zero is normal; model_unavailable and invalid_score are faults of the ' +
+      'backend.',
     unit: units.PercentUnit,
     colours: { none: COLOURS.before },
     queries: [{ expr: shareOfDecisions(NOT_SCORED, 'reason'), legend: '{{reason}}' }],
@@ -186,9 +186,9 @@ const skew = [
     width: 12,
     title: 'Features that differ from the log',
     description:
-      'Of a million values that the skew meter recomputed from the log, how many were not bit for bit ' +
-      'what was used to decide, by feature. "none" at zero is the only good picture; nothing at all means that no ' +
-      'meter runs (sluice skew). "sluice features" with the id of a decision tells what should have counted.',
+      'Of a million values that the skew meter recomputed from the log, the number that differ from the ' +
+      'values of the decision, by feature. Only "none" at zero is good; an empty panel means that no meter runs ' +
+      '(sluice skew). "sluice features" with the id of a decision shows which transactions should have counted.',
     unit: units.Short,
     colours: { none: COLOURS.before },
     queries: [
@@ -202,9 +202,9 @@ const skew = [
     width: 12,
     title: 'Values that could not be compared',
     description:
-      'Share of the values of recomputed decisions by reason. degraded and expired depend on what could be read then; ' +
-      'warming_up and message_gone say that the log no longer holds the reach; outside_sample is what the sample ' +
-      'leaves out.',
+      'Share of the values of recomputed decisions by reason. degraded and expired depend on the state that could be ' +
+      'read at the time; warming_up and message_gone mean that the log no longer holds the reach; outside_sample is ' +
+      'outside the sample.',
     unit: units.PercentUnit,
     colours: { none: COLOURS.before },
     queries: [
@@ -227,7 +227,7 @@ const inference = [
     title: 'Inference time of a batch',
     description:
       'Time that the backend takes to score one batch. It depends on the batch size (dashboard Stream). Slower at the ' +
-      'same size after a change of model or backend: see the mark.',
+      'same size: check the annotations for a change of model or backend.',
     unit: units.Seconds,
     queries: [
       { expr: quantile(0.5, SCORE_STAGE), legend: 'p50' },
@@ -239,7 +239,7 @@ const inference = [
     title: 'Scoring and feature time per transaction',
     description:
       'Mean time per decided transaction in the two stages that grow with the model and its features. Small batches ' +
-      'make it dearer. Times the traffic this is the share of a core that each takes.',
+      'cost more. Multiplied by the traffic, it gives the share of a core that each stage takes.',
     unit: units.Seconds,
     queries: ['features', 'score'].map((stage) => ({
       expr: `${sum(rate(`sluice_stage_duration_seconds_sum{stage="${stage}"}`))} / ${DECISIONS}`,
@@ -253,8 +253,8 @@ const inUse = [
     width: 16,
     title: 'Models, backends and policies in use',
     description:
-      'What each scorer runs now. During a rollout two models or policies stand here side by side; afterwards every ' +
-      'row should be the same. Changes are marked on all dashboards.',
+      'The current model, backend and policy of each scorer. During a rollout two models or policies appear; ' +
+      'afterwards every row should be the same. All dashboards annotate changes.',
     unit: units.NoUnit,
     columns: [
       ['instance', 'scorer'],
@@ -275,7 +275,7 @@ const inUse = [
     width: 8,
     title: 'Backends refused',
     description:
-      'Backends that are present on a machine but were not taken, and why; "none" is good. A refused TensorFlow means ' +
+      'Backends that are installed on a machine but were refused, and why; "none" is good. A refused TensorFlow means ' +
       'that a faster library is installed but does not reproduce the model: repair or remove it.',
     unit: units.NoUnit,
     columns: [
@@ -295,7 +295,7 @@ const inUse = [
 export const stateAndModels: DashboardDefinition = dashboard({
   name: 'state-and-models',
   title: 'Sluice: State and models',
-  description: 'Redis, whether features are fresh, and which model decides on which backend.',
+  description: 'Redis, freshness of features, and the model and backend that decide.',
   rows: [
     { height: 4, panels: summary },
     { height: 8, panels: redis },

@@ -35,8 +35,8 @@ export const acting = [
     width: 8,
     title: 'Receipts',
     description:
-      'Receipts for blocks and releases a second, by what they say. refused: the subscriber would not. too_late: the ' +
-      'lease was over when the alert came, as with replayed traffic of the past.',
+      'Receipts for blocks and releases a second, by status. refused: the subscriber refused. too_late: the ' +
+      'lease was over when the alert came, as with replayed past traffic.',
     unit: units.EventsPerSecond,
     queries: [
       { expr: sum(rate('sluice_receipts_total'), ['status']), legend: '{{status}}' },
@@ -47,8 +47,8 @@ export const acting = [
     width: 8,
     title: 'Blocks without receipt',
     description:
-      'Blocks and releases that wait for a receipt, and those that have waited longer than they may. Zero is good for ' +
-      'the second one; otherwise see whether the enforcer runs.',
+      'Blocks and releases that wait for a receipt, and those beyond the time limit. Zero is good for the ' +
+      'latter; otherwise check whether the enforcer runs.',
     unit: units.Short,
     queries: [
       { expr: 'sum(sluice_blocks_waiting)', legend: 'waiting' },
@@ -67,9 +67,9 @@ export const lake = [
     width: 8,
     title: 'Lake behind its topics',
     description:
-      'Since the oldest message that no file of the lake has was sent, by table; the worst partition counts. Up to the ' +
-      'time between two flushes (a minute) is good. One that climbs: the writer is away, too slow, or a batch fails ' +
-      'its checks. The dashed line is where an alert is raised.',
+      'Age of the oldest message that no file of the lake contains, by table; the worst partition counts. Up to ' +
+      'the time between two flushes (a minute) is good. A rising line: the writer is down or too slow, or a ' +
+      'batch fails its checks. The dashed line is the limit of the alert.',
     unit: units.Seconds,
     limits: [LAKE_BEHIND_S],
     queries: [{ expr: 'max by (table) (sluice_lake_lag_seconds)', legend: '{{table}}' }],
@@ -78,8 +78,8 @@ export const lake = [
     width: 8,
     title: 'Written to the lake',
     description:
-      'Rows per second that were written and committed, by table. It comes in steps, one a flush. Nothing while there ' +
-      'is traffic: see whether the writer follows, and what is behind.',
+      'Rows per second that were written and committed, by table. It rises in steps, one for each flush. Nothing ' +
+      'while there is traffic: check whether the writer follows the topics, and its lag.',
     unit: units.EventsPerSecond,
     isStacked: true,
     queries: [{ expr: sum(rate('sluice_lake_rows_total'), ['table']), legend: '{{table}}' }],
@@ -88,9 +88,8 @@ export const lake = [
     width: 8,
     title: 'Failed checks of the lake',
     description:
-      'Checks per second that failed and kept a batch out, by check; "none" at zero is the only good picture, and ' +
-      'nothing at all means that no writer runs. The batch is taken from the topics again; docs/lake.md has what ' +
-      'each check looks at.',
+      'Checks per second that failed and kept a batch out, by check; only "none" at zero is good, and an empty panel ' +
+      'means that no writer runs. The batch is read from the topics again; docs/lake.md describes each check.',
     unit: units.Short,
     colours: { none: COLOURS.before },
     queries: [
@@ -107,7 +106,7 @@ export const lakeFiles = [
     width: 12,
     title: 'Newest file of the lake',
     description:
-      'Since the newest file of each table was made. Labels and dead letters may be rare; transactions and decisions ' +
+      'Time since the newest file of each table was made. Labels and dead letters may be rare; transactions and decisions ' +
       'get a file a minute while there is traffic.',
     unit: units.Seconds,
     queries: [
@@ -118,7 +117,7 @@ export const lakeFiles = [
     width: 12,
     title: 'Files of the lake',
     description:
-      'Files by table. They grow by a few a flush and fall when days are compacted; a steady rise wants ' +
+      'Files by table. They grow by a few a flush and fall when days are compacted; a steady rise calls for ' +
       '--compact-every, or sluice lake compact from time to time.',
     unit: units.Short,
     queries: [{ expr: 'max by (table) (sluice_lake_files)', legend: '{{table}}' }],
@@ -183,7 +182,7 @@ const summary = [
     title: 'Partitions at work',
     description:
       'Share of the partitions that decide; the others start over or wait for Kafka or Redis. Below 100 % for more than ' +
-      'a few seconds: look at the interruptions below and at the log of the scorer.',
+      'a few seconds: check the interruptions below and the log of the scorer.',
     unit: units.PercentUnit,
     decimals: 0,
     steps: goodFrom(1),
@@ -193,7 +192,7 @@ const summary = [
     width: 6,
     title: 'Dead letters',
     description:
-      'Messages of this time range that could not be decided. Each has a reason (below) and lies in the topic ' +
+      'Messages of this time range that could not be decided. Each has a reason (below) and is in the topic ' +
       'dead-letters with its position; "sluice dead-letters" shows them.',
     unit: units.Short,
     decimals: 0,
@@ -208,7 +207,7 @@ const lag = [
     title: 'Throughput',
     description:
       'Per second: decisions, labels applied, and the alerts among the decisions. Decisions that stop while lag ' +
-      'grows: the scorers stand. Both at zero: nobody sends.',
+      'grows: the scorers are stuck. Both at zero: no producer sends.',
     unit: units.EventsPerSecond,
     queries: [
       { expr: sum(rate('sluice_decisions_total')), legend: 'decisions' },
@@ -221,7 +220,7 @@ const lag = [
     title: 'Lag in messages per partition',
     description:
       'Transactions in Kafka that are not decided yet. It should stay near what arrives in one batch. One partition ' +
-      'alone: its partition is in trouble, or one card is very busy. All of them: too few scorers.',
+      'alone: it has a fault, or one card is very busy. All of them: too few scorers.',
     unit: units.Short,
     queries: [
       { expr: 'max by (partition) (sluice_lag_messages)', legend: 'partition {{partition}}' },
@@ -231,8 +230,8 @@ const lag = [
     width: 8,
     title: 'Lag in seconds per partition',
     description:
-      'Age of the oldest transaction that is not decided yet. This is what an alert is late by; messages alone do ' +
-      'not tell. A line that ends: nobody owns the partition, or the broker does not answer.',
+      'Age of the oldest transaction that is not decided yet. This is the delay of an alert, which the lag in ' +
+      'messages does not show. A line that ends: no scorer owns the partition, or the broker does not answer.',
     unit: units.Seconds,
     queries: [
       { expr: 'max by (partition) (sluice_lag_seconds)', legend: 'partition {{partition}}' },
@@ -245,7 +244,7 @@ const latency = [
     width: 8,
     title: 'Event to alert',
     description:
-      'From the input record to the committed alert, and to the alert in the hands of a subscriber. The dashed ' +
+      'From the input record to the committed alert, and to its receipt by a subscriber. The dashed ' +
       'line is the objective for p99: 150 ms. Alerts are few, so single slow ones show in p99.',
     unit: units.Seconds,
     limits: [ALERT_OBJECTIVE_S],
@@ -272,8 +271,8 @@ const latency = [
     width: 8,
     title: 'Time of a batch by stage',
     description:
-      'Mean time of one batch, stacked by stage; the height is the whole batch. read and write are Redis, commit ' +
-      'is Kafka, the others are our own work. The thickest layer is where to look.',
+      'Mean time of one batch, stacked by stage; the height is the whole batch. read and write are Redis, commit is ' +
+      'Kafka, the others are computation. Examine the thickest layer first.',
     unit: units.Seconds,
     isStacked: true,
     queries: STAGES.map((stage) => ({
@@ -288,7 +287,8 @@ const budget = [
     width: 8,
     title: 'Burn rate of the alert objective',
     description:
-      'How fast the error budget (1 % of alerts later than 150 ms) is used: 1 lasts exactly the 30 days. Dashed: ' +
+      'Consumption rate of the error budget (1 % of alerts later than 150 ms): at 1 it lasts exactly the 30 ' +
+      'days. Dashed: ' +
       '14.4 over 1 h uses 2 % of it, 6 over 6 h uses 5 %. Act when the short and the long window agree; a short ' +
       'peak alone has passed.',
     unit: units.Short,
@@ -311,7 +311,7 @@ const budget = [
     width: 8,
     title: 'Dead letters by reason',
     description:
-      'Messages per second that could not be decided, by reason; "none" at zero while all is well. malformed or ' +
+      'Messages per second that could not be decided, by reason; "none" at zero is good. malformed or ' +
       'unknown_schema after a release: a producer changed. wrong_partition: a producer with another partitioner.',
     unit: units.EventsPerSecond,
     isStacked: true,
@@ -334,8 +334,8 @@ const disturbances = [
     title: 'Rebalances, aborts and fenced writes',
     description:
       'How often each happened per interval. A rebalance at a deployment is normal, and so are the restarts with ' +
-      'it. A fenced write is the guard at work: an old owner was refused. Aborts without a rebalance: the broker is ' +
-      'slow or away. A partition that stopped for good needs a person.',
+      'it. A fenced write means that the fence refused an old owner. Aborts without a rebalance: the broker is slow ' +
+      'or unavailable. A partition that stopped for good needs a person.',
     unit: units.Short,
     queries: interruptions.map(([metric, legend]) => ({
       expr: sum(`increase(${metric}[$__rate_interval])`),
@@ -347,7 +347,7 @@ const disturbances = [
     title: 'Duplicates',
     description:
       'Share of transactions whose id was decided before; each gets its first decision again and changes nothing. ' +
-      'Some are normal (retries of producers). A jump means that a producer sends its past again.',
+      'Some are normal (retries of producers). A jump means that a producer resends old transactions.',
     unit: units.PercentUnit,
     queries: [
       {
@@ -365,8 +365,8 @@ const forwarding = [
     width: 8,
     title: 'Requests to targets',
     description:
-      'Requests of the forwarder per second, by how they ended. 2xx is an alert that was taken. timeout, no_connection ' +
-      'and 5xx are tried again; 4xx and 3xx mostly are not, and their alerts become dead letters.',
+      'Requests of the forwarder per second, by result. 2xx is an accepted alert. timeout, no_connection and 5xx ' +
+      'are retried; 4xx and 3xx mostly are not, and their alerts become dead letters.',
     unit: units.RequestsPerSecond,
     isStacked: true,
     queries: [
@@ -377,8 +377,9 @@ const forwarding = [
     width: 8,
     title: 'Oldest alert that waits for a target',
     description:
-      'Since the oldest alert that a target has not taken was decided. Near zero is good. One line that climbs: that ' +
-      'target is away or too slow; the others do not wait for it. The dashed line is where an alert is raised.',
+      'Time since the decision of the oldest alert that a target has not accepted. Near zero is good. One rising ' +
+      'line: that target is down or too slow; the others do not wait for it. The dashed line is the limit of the ' +
+      'alert.',
     unit: units.Seconds,
     limits: [TARGET_LATE_S],
     queries: [
@@ -392,8 +393,8 @@ const forwarding = [
     width: 8,
     title: 'Given up, and circuits open',
     description:
-      'Alerts per second that a target did not take (dead letters), and targets whose circuit is open: 1 means that ' +
-      'only probes are sent to it and its alerts wait. Both at zero while all is well.',
+      'Alerts per second that a target did not accept (dead letters), and targets whose circuit is open: 1 means that ' +
+      'only probes are sent to it and its alerts wait. Both at zero is good.',
     unit: units.Short,
     queries: [
       {
@@ -408,7 +409,7 @@ const forwarding = [
 export const stream: DashboardDefinition = dashboard({
   name: 'stream',
   title: 'Sluice: Stream',
-  description: 'Whether the scorers keep up, how fast alerts come, and what disturbed them.',
+  description: 'Lag of the scorers, latency of alerts, and disturbances.',
   rows: [
     { height: 4, panels: summary },
     { height: 8, panels: lag },
