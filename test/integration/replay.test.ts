@@ -279,6 +279,6 @@ test('the chain continues over a restart; removed and truncated decision batches
   strictEqual(vouched.code, 0, vouched.stdout)
   match(
     vouched.stdout,
-    /partition 0: .*an anchor vouches for the beginning, \d+ blocks before it are gone/,
+    /partition 0: .*an anchor vouches for the beginning, \d+ decision batches before it are gone/,
   )
 })

@@ -313,7 +313,9 @@ function partitionLine({
   newest,
 }: ChainSummary): string {
   const before =
-    blocksBefore === null || blocksBefore === 0 ? '' : `, ${blocksBefore} blocks before it are gone`
+    blocksBefore === null || blocksBefore === 0
+      ? ''
+      : `, ${blocksBefore} decision batches before it are gone`
   const end = newest === null ? '' : `; newest ${newest.offset} ${newest.hash.slice(0, 16)}`
   return `partition ${partition}: ${blocks} blocks, ${decisions} decisions, ${HEAD[head]}${before}${end}`
 }

@@ -274,10 +274,10 @@ Why alerts are given up, and what to repair first: docs/webhooks.md, docs/runboo
 function registerRedeliver(alerts: Command): void {
   const command = alerts
     .command('redeliver')
-    .summary('send again what a target did not take')
+    .summary('resend alerts that a target did not accept')
     .description(
-      'Sends alerts again that a target did not take, in the order of the topic and under the same ids. What was taken ' +
-        'since, what a later revision has replaced and what has left the topic is left out.',
+      'Resends alerts that a target did not accept, in the order of the topic and under the same ids. Alerts that ' +
+        'were accepted since, that a later revision has replaced, or that have left the topic are left out.',
     )
     .requiredOption('--targets <file>', 'targets file of the forwarder')
     .requiredOption('--target <name>', 'whose alerts')

@@ -49,7 +49,7 @@ export function register(program: Command): void {
   addOptions(
     audit
       .command('verify')
-      .summary('follow the chain and say where it breaks')
+      .summary('follow the chain and report where it breaks')
       .description(
         'Reads all decision batches that the topic holds and follows their chains, from the oldest to what the scorer ' +
           'committed last. Exits 1 when something is found.',
@@ -64,13 +64,13 @@ export function register(program: Command): void {
       .command('anchor')
       .summary('verify, and keep the newest hashes in a file')
       .description(
-        'Verifies the chain, and when it holds adds the newest hash of every partition to a file. Keep that where ' +
-          'those who may write to Kafka may not. With it the oldest block is certain once retention has taken what was ' +
-          'before; so run it more often than the topic forgets, for instance daily.',
+        'Verifies the chain and, if it is intact, adds the newest hash of every partition to a file. Keep the file ' +
+          'where those who may write to Kafka may not. It confirms the oldest batch after retention has removed earlier ' +
+          'ones, so run it more often than the retention time, for instance daily.',
       )
       .option(
         '--accept-head',
-        'take a beginning that nothing vouches for as it is, when the first anchor comes after retention',
+        'accept a beginning that no anchor confirms, when the first anchor comes after retention',
       ),
   ).action(anchor)
   addCopyCommands(audit)

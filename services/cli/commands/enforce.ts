@@ -29,7 +29,7 @@ export function register(program: Command): void {
     .command('enforce')
     .summary('refuse payments of blocked cards, and answer with receipts')
     .description(
-      'Follows the alerts, keeps each block until its lease ends or it is taken back, answers POST /authorise, and writes ' +
+      'Follows the alerts, keeps each block until its lease ends or it is released, answers POST /authorise, and writes ' +
         'a receipt for each block and release, until SIGTERM or Ctrl-C. One process for each subscriber name.',
     )
     .option(

@@ -59,29 +59,25 @@ export function register(program: Command): void {
   program
     .command('label')
     .argument('<id>', 'of the transaction or the alert', parseIdentifier('The id'))
-    .summary('say what a transaction was: fraud, genuine, or inconclusive')
+    .summary('label a transaction: fraud, genuine, or inconclusive')
     .description(
-      'Writes a label for the transaction, or for that of the alert, with this id. Card, time and entities come from the ' +
-        'alert, or from the options where none is remembered. Said twice, it is written once. An inconclusive finding ' +
-        'writes no label, and takes the alert out of the queue.',
+      'Writes a label for the transaction, or for that of the alert, with this id. Card, time and entities come ' +
+        'from the alert, or from the options if no alert is remembered. A repeated label is written once. An ' +
+        'inconclusive finding writes no label, and removes the alert from the queue.',
     )
     .addOption(
       new Option('--verdict <verdict>', 'what was found')
         .choices(Object.keys(FINDINGS))
         .makeOptionMandatory(),
     )
-    .requiredOption(
-      '--reason <text>',
-      'why, for those who look at it later',
-      parseFreeText('--reason'),
-    )
+    .requiredOption('--reason <text>', 'reason, for later review', parseFreeText('--reason'))
     .option(
       '--author <name>',
-      'who found it (default: the user of this machine)',
+      'author of the finding (default: the user of this machine)',
       parseFreeText('--author'),
     )
     .addOption(
-      new Option('--source <source>', 'where it comes from')
+      new Option('--source <source>', 'source of the label')
         .choices([...LABEL_SOURCES_SAID])
         .default('analyst'),
     )

@@ -49,7 +49,7 @@ function registerList(model: Command): void {
     .command('list')
     .summary('show models, and which of them serve')
     .description(
-      'Shows the models of the store, each checked again, and what the control topic asks for.',
+      'Shows the models of the store, each checked again, and the one that the control topic requests.',
     )
     .option('--offline', 'do not ask Kafka what is in force')
     .option('--json', 'print JSON')

@@ -128,11 +128,11 @@ interface StatusOptions extends ModelOptions {
 function registerPolicyStatus(policy: Command): void {
   const status = policy
     .command('status')
-    .summary('one look at what decides')
+    .summary('show the policy in force')
     .description(
-      'Shows the policy that decides and who said so, its modes, the shadow, lists, breakers, what a rollback goes back ' +
-        'to, and whether running scorers serve it. Exits 1 when what is asked for is not in the store, or when a scorer ' +
-        'serves something else or, named with --scorer, does not answer.',
+      'Shows the policy in force and its author, its modes, the shadow, lists, breakers, the target of a rollback, ' +
+        'and whether running scorers serve it. Exits 1 if the requested ruleset is not in the store, if a scorer ' +
+        'serves another one, or if a scorer named with --scorer does not answer.',
     )
     .option(
       '--scorer <address>',
@@ -229,7 +229,7 @@ function registerPolicyList(policy: Command): void {
     .command('list')
     .summary('show versions, and which of them serve')
     .description(
-      'Shows the rulesets of the store, the newest first, and what the control topic asks for.',
+      'Shows the rulesets of the store, the newest first, and the one that the control topic requests.',
     )
     .option('--offline', 'do not ask Kafka what is in force')
     .option('--json', 'print JSON')

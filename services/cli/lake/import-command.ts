@@ -67,12 +67,14 @@ What is in the files, and what happens when it is killed: docs/lake.md.`
 export function registerIngest(lake: Command): void {
   const command = lake
     .command('ingest')
-    .summary('take transactions, decisions, labels and dead letters from Kafka')
+    .summary('ingest transactions, decisions, labels and dead letters from Kafka')
     .description(
-      'Takes committed messages into Parquet files, each once, until SIGTERM or Ctrl-C. Where it goes on is said by the ' +
-        'lake itself, so it can be killed at any time.',
+      'Writes committed messages to Parquet files, each once, until SIGTERM or Ctrl-C. The lake itself records the ' +
+        'position, so the command can be killed at any time.',
     )
-  addPlaceOptions(lakeOption(command).option('--exit', 'end where the topics end at the start'))
+  addPlaceOptions(
+    lakeOption(command).option('--exit', 'stop at the end that the topics have at the start'),
+  )
     .option(
       '--flush-every <duration>',
       `write what was taken at least this often (default ${INGEST_DEFAULTS.flushMs / 1_000}s)`,

@@ -125,8 +125,8 @@ export function registerCheck(lake: Command): void {
     .command('check')
     .summary('verify files and tables, and show the recorded checks')
     .description(
-      'Reads every file: there, of the size and digest of its commit, readable, rows sound. Then the tables as a whole: no row ' +
-        'twice, no offset left out, an answer for each transaction. Shows the checks of each batch that was taken.',
+      'Checks every file (presence, size and digest, readability, rows), and then the tables: no repeated row, no ' +
+        'missing offset, an answer for each transaction. Shows the checks of each ingested batch.',
     )
   lakeOption(command)
     .addOption(new Option('--table <name>', 'only files of this table').choices(LAKE_TABLES))
@@ -233,15 +233,15 @@ holds ends with retention. More: docs/lake.md.`
 export function registerErase(lake: Command): void {
   const command = lake
     .command('erase')
-    .summary("take a card's rows out of every table")
+    .summary("remove a card's rows from every table")
     .description(
-      'Writes the files that hold the card anew without its transactions, decisions, labels and dead letters, and keeps ' +
-        'how many rows were erased and when, but not of which card.',
+      'Rewrites the files that hold the card without its transactions, decisions, labels and dead letters, and ' +
+        'records the number of erased rows and the time, but not the card.',
     )
     .requiredOption('--card <token>', 'card to erase')
-    .option('--reference <text>', 'what the record calls it, such as the number of a request')
+    .option('--reference <text>', 'reference for the record, such as the number of a request')
   lakeOption(command)
-    .option('--dry-run', 'say what would be erased, and change nothing')
+    .option('--dry-run', 'show what would be erased, and change nothing')
     .option('--json', 'print what was done as JSON')
     .addHelpText('after', ERASE_EXAMPLES)
     .action(runErase)

@@ -223,7 +223,12 @@ export function replayLines(ran: RanReplay): readonly string[] {
       ? [line('not compared', `${ran.unreadableBatches} messages that are no decision batch`)]
       : []),
     ...(ran.waitingBatches > 0
-      ? [line('not compared', `${ran.waitingBatches} blocks that saw what is not in the log`)]
+      ? [
+          line(
+            'not compared',
+            `${ran.waitingBatches} decision batches that used messages which the log no longer holds`,
+          ),
+        ]
       : []),
     ...mismatchLines(ran),
     '',

@@ -207,7 +207,7 @@ export class ChainCheck {
       if (anchor.offset < offset) this.#missing(anchor)
       else if (anchor.hash !== hash.toString('hex')) {
         const was = `it was anchored as ${anchor.hash.slice(0, SHOWN_DIGITS)}`
-        this.#find('anchor_differs', offset, `the block is ${short(hash)}, and ${was}`)
+        this.#find('anchor_differs', offset, `the batch is ${short(hash)}, and ${was}`)
       } else if (!this.#hasBroken) {
         // Its hash commits to all decision batches that link to it.
         this.#isVouchedFor = true
