@@ -49,8 +49,14 @@ export const LONG: readonly string[] = [
   'integrity/replay.test.ts',
   'integration/policy-promotion.test.ts',
   'observability/alerts.test.ts',
-  'unit/infra/prometheus-rules.test.ts',
   'unit/trainer/trainer-choices.test.ts',
+  'unit/lake/erase.test.ts',
+  'unit/infra/prometheus-rules.test.ts',
+  'unit/trainer/run-trainer.test.ts',
+  'unit/platform/tensorflow/backend-refusals.test.ts',
+  'unit/cli/commands/backtest.test.ts',
+  'unit/tools/model-documentation/verify-folder.test.ts',
+  'unit/platform/tensorflow/scoring-model.test.ts',
 ]
 
 /** Files, named relative to test/, in the order and grouping in which they run. */
