@@ -223,6 +223,19 @@ for (const name of ['native', 'kafkajs'] as const) {
     deepStrictEqual(await lastOf(), null, 'retention has taken it')
   })
 
+  test(`${name}: the ends of a partition are those of its committed records`, async (t) => {
+    const stream = await openStream(t, 'log-ends')
+    const { client } = await open(t, name, stream)
+    const topic = `${stream.prefix}transactions`
+    deepStrictEqual(await client.readEnds(topic, 0), { low: 0, high: 0 })
+    await send(stream, numbered(5))
+    await stream.admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '2' }] })
+    const producer = await openTransactionalProducer(t, stream)
+    const transaction = await producer.begin('open')
+    deepStrictEqual(await client.readEnds(topic, 0), { low: 2, high: 5 })
+    await transaction.abort()
+  })
+
   test(
     `${name}: the last record waits for a transaction that is open`,
     { skip: name === 'kafkajs' ? KAFKAJS_LIMITS.stable : false },

@@ -54,6 +54,7 @@ const CARELESS: ScorerAdapters = {
       group: client.group,
       openWriter: (partition) => openCareless(client, partition),
       readLast: (topic, partition) => client.readLast(topic, partition),
+      readEnds: (topic, partition) => client.readEnds(topic, partition),
       readRange: (...range) => client.readRange(...range),
       close: () => client.close(),
     }

@@ -26,6 +26,7 @@ function changed(client: LogClient, changes: Partial<LogClient>): LogClient {
     group: client.group,
     openWriter: (partition) => client.openWriter(partition),
     readLast: (topic, partition) => client.readLast(topic, partition),
+    readEnds: (topic, partition) => client.readEnds(topic, partition),
     readRange: (range, onRecords, signal) => client.readRange(range, onRecords, signal),
     close: () => client.close(),
     ...changes,

@@ -18,7 +18,7 @@ import type {
   LogRecord,
   LogWriter,
 } from './log-client.ts'
-import { offsetOutOfRange, readPartitionEnds } from './log-ends.ts'
+import { type LogEnds, offsetOutOfRange, readPartitionEnds } from './log-ends.ts'
 import { splitOwner } from './offset-owner.ts'
 import { partitionAssigner } from './partition-assigner.ts'
 import { readPartitionLog } from './partition-log.ts'
@@ -129,6 +129,10 @@ class KafkajsLogClient implements LogClient {
     }
     this.#writers.add(writer)
     return writer
+  }
+
+  readEnds(topic: string, partition: number): Promise<LogEnds> {
+    return readPartitionEnds(this.#admin, topic, partition)
   }
 
   async readLast(topic: string, partition: number): Promise<LogRecord | null> {

@@ -6,6 +6,7 @@ import type { SluiceError } from '../../core/errors.ts'
 import type { MessageHeaders } from '../../core/trace-context.ts'
 import type { Logger } from '../log.ts'
 import type { KafkaConnection } from './kafka-connection.ts'
+import type { LogEnds } from './log-ends.ts'
 
 /** One record of the log. Key and value are views of the fetched bytes. */
 export interface LogRecord {
@@ -133,6 +134,8 @@ export interface LogClient {
    * of their transactions is open.
    */
   openWriter(partition: number): Promise<LogWriter>
+  /** The offsets that a partition holds, without those that an open transaction may still change. */
+  readEnds(topic: string, partition: number): Promise<LogEnds>
   /** The last committed record of a partition, once no transaction is open there; null when it holds none. */
   readLast(topic: string, partition: number): Promise<LogRecord | null>
   /**

@@ -231,6 +231,7 @@ export class ConsumerGroup implements Closable {
     const { reader, group } = client
     const openWriter = () => client.openWriter(partition)
     const readLast: LogClient['readLast'] = (topic, of) => client.readLast(topic, of)
+    const readEnds: LogClient['readEnds'] = (topic, of) => client.readEnds(topic, of)
     const readRange: LogClient['readRange'] = (...range) => client.readRange(...range)
     const state = (epochs: { held: number | null }) => ({
       ...{ clock: systemClock, log, telemetry, admin, readRange, store, inbox, epochs },
@@ -239,7 +240,7 @@ export class ConsumerGroup implements Closable {
       alignment: config.alignment,
       lateValuesMax: config.lateValuesMax,
       answerMsMax: config.stateTimeoutMs,
-      readLow: () => readLow(admin, inbox),
+      readLow: () => readLow(readEnds, inbox),
     })
     return new PartitionProcessor({
       clock: systemClock,
@@ -255,7 +256,14 @@ export class ConsumerGroup implements Closable {
       leaseGraceMs: config.leaseGraceMs,
       words: this.#options.words,
       start: (epochs, corruptGeneration) =>
-        startPartition({ ...state(epochs), group, openWriter, readLast, corruptGeneration }),
+        startPartition({
+          ...state(epochs),
+          group,
+          openWriter,
+          readEnds,
+          readLast,
+          corruptGeneration,
+        }),
       openState: (start, epochs, onNews) => new PartitionState(state(epochs), start, onNews),
       seek: (nextOffset, labelNextOffset) => {
         this.#fetchedTo.delete(partition)

@@ -1,7 +1,6 @@
 // Starts a partition: fences earlier owners in Redis and in Kafka, reads the committed offsets, and opens the state
 // that matches them.
 
-import type { Admin } from 'kafkajs'
 import {
   PARTITION_START,
   type PartitionPosition,
@@ -10,7 +9,7 @@ import { batchHashOf } from '../../core/audit/batch-hash.ts'
 import { decodeMetadata, type Frontier } from '../../core/stream/partition-progress.ts'
 import { type CardLease, LeaseReader } from '../../core/decision/leases.ts'
 import type { Group, LogClient, LogWriter } from '../../platform/kafka/log-client.ts'
-import { offsetOutOfRange, readPartitionEnds } from '../../platform/kafka/log-ends.ts'
+import { offsetOutOfRange } from '../../platform/kafka/log-ends.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { ScorerTelemetry } from '../../platform/metrics/scorer-telemetry.ts'
 import type {
@@ -45,6 +44,7 @@ export interface PartitionStarterOptions extends RefoldDeps {
   readonly openWriter: () => Promise<LogWriter>
   readonly group: Pick<Group, 'readCommitted'>
   readonly readLast: LogClient['readLast']
+  readonly readEnds: LogClient['readEnds']
   /** The epoch that the partition holds; null for a new assignment. */
   readonly epochs: { held: number | null }
   /** A generation of the state that is known to hold a damaged value; null for none. */
@@ -115,7 +115,7 @@ async function claim({ store, inbox, epochs, alignment }: PartitionStarterOption
  * then the leases of that commit lie behind it.
  */
 async function readLeases({
-  admin,
+  readEnds,
   readLast,
   readRange,
   inbox,
@@ -126,7 +126,7 @@ async function readLeases({
   const { partition, codecs } = inbox
   const [last, { low: from }] = await Promise.all([
     readLast(leasesTopic, partition),
-    readPartitionEnds(admin, leasesTopic, partition),
+    readEnds(leasesTopic, partition),
   ])
   const leases = new LeaseReader(codecs)
   await readRange(
@@ -148,12 +148,16 @@ async function readLeases({
   return live
 }
 
-async function readCommitted({ admin, group, inbox }: PartitionStarterOptions): Promise<Committed> {
+async function readCommitted({
+  readEnds,
+  group,
+  inbox,
+}: PartitionStarterOptions): Promise<Committed> {
   const { partition, transactionsTopic, labelsTopic } = inbox
   const next = async (topic: string) => {
     const [committed, { low, high }] = await Promise.all([
       group.readCommitted(topic, partition),
-      readPartitionEnds(admin, topic, partition),
+      readEnds(topic, partition),
     ])
     const { offset = null, metadata = null } = committed ?? {}
     if (offset !== null && (offset < low || offset > high)) {
@@ -263,10 +267,10 @@ async function restoreNow(
 
 /** The oldest offsets that the log holds of a partition. */
 export async function readLow(
-  admin: Admin,
+  readEnds: LogClient['readEnds'],
   { partition, transactionsTopic, labelsTopic }: InboxOptions,
 ): Promise<Frontier> {
-  const transactions = await readPartitionEnds(admin, transactionsTopic, partition)
-  const labels = await readPartitionEnds(admin, labelsTopic, partition)
+  const transactions = await readEnds(transactionsTopic, partition)
+  const labels = await readEnds(labelsTopic, partition)
   return { nextOffset: transactions.low, labelNextOffset: labels.low }
 }

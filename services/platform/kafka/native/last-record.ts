@@ -3,6 +3,7 @@
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import { isSluiceError, SluiceError } from '../../../core/errors.ts'
 import type { LogRange, LogRecord } from '../log-client.ts'
+import type { LogEnds } from '../log-ends.ts'
 import { searchBackwards } from '../search-backwards.ts'
 import type { Cluster } from './cluster.ts'
 import { LIST_OFFSETS, type LogEnd } from './fetch-requests.ts'
@@ -29,19 +30,38 @@ const MOVED: ReadonlySet<ErrorName> = new Set([
  * Reads the last committed record once no transaction is open in the partition. Null when there is none.
  * @throws KafkaAnswerError, and errors of LogClient.readRange
  */
-export async function readLastRecord(
+export function readLastRecord(
   cluster: Cluster,
   topic: string,
   partition: number,
 ): Promise<LogRecord | null> {
+  return untilFound(cluster, topic, async () => {
+    const high = await stableEnd(cluster, topic, partition)
+    const low = await endOf(cluster, topic, partition, 'earliest')
+    return searchBackwards({ low, high }, (from, to) =>
+      lastBetween(cluster, { topic, partition, from, to }),
+    )
+  })
+}
+
+/** Reads the offsets that a partition holds, without those that an open transaction may change. @throws KafkaAnswerError */
+export function readEnds(cluster: Cluster, topic: string, partition: number): Promise<LogEnds> {
+  return untilFound(cluster, topic, async () => ({
+    low: await endOf(cluster, topic, partition, 'earliest'),
+    high: await endOf(cluster, topic, partition, 'committed'),
+  }))
+}
+
+/** Repeats a reading while the leader of the partition moves. */
+async function untilFound<Found>(
+  cluster: Cluster,
+  topic: string,
+  read: () => Promise<Found>,
+): Promise<Found> {
   const endMs = performance.now() + MOVED_MS_MAX
   for (;;) {
     try {
-      const high = await stableEnd(cluster, topic, partition)
-      const low = await endOf(cluster, topic, partition, 'earliest')
-      return await searchBackwards({ low, high }, (from, to) =>
-        lastBetween(cluster, { topic, partition, from, to }),
-      )
+      return await read()
     } catch (error) {
       const hasMoved = error instanceof KafkaAnswerError && MOVED.has(error.type)
       // Retention removed the lowest offset between the request for it and the reading.

@@ -12,9 +12,10 @@ import type {
   LogRecord,
   LogWriter,
 } from '../log-client.ts'
+import type { LogEnds } from '../log-ends.ts'
 import { Cluster } from './cluster.ts'
 import { GroupMember } from './group-member.ts'
-import { readLastRecord } from './last-record.ts'
+import { readEnds, readLastRecord } from './last-record.ts'
 import { NativeLogReader } from './log-reader.ts'
 import { readRange } from './range-reader.ts'
 import { splitOwner } from '../offset-owner.ts'
@@ -87,6 +88,10 @@ class NativeLogClient implements LogClient {
   async openWriter(partition: number): Promise<LogWriter> {
     await this.#fenceLastOwner(partition)
     return this.#writer.openPartition()
+  }
+
+  readEnds(topic: string, partition: number): Promise<LogEnds> {
+    return readEnds(this.#cluster, topic, partition)
   }
 
   readLast(topic: string, partition: number): Promise<LogRecord | null> {

@@ -49,6 +49,7 @@ async function openGroup(t: TestContext) {
       throw new Error('away')
     },
     readLast: () => Promise.reject(new Error('away')),
+    readEnds: () => Promise.reject(new Error('away')),
     readRange: () => Promise.reject(new Error('away')),
     close: () => Promise.resolve(),
   }
