@@ -109,7 +109,7 @@ export function loadScorerConfig(env: NodeJS.ProcessEnv): ScorerConfig {
     batchIntervalMs: read.value('SLUICE_BATCH_INTERVAL_MS'),
     eventAheadMsMax: read.value('SLUICE_EVENT_AHEAD_MS_MAX'),
     stateTimeoutMs: read.value('SLUICE_STATE_TIMEOUT_MS'),
-    stateCacheEventsMax: read.value('SLUICE_STATE_CACHE_EVENTS_MAX'),
+    stateCacheMib: read.value('SLUICE_STATE_CACHE_MIB'),
     sessionTimeoutMs: read.value('SLUICE_SESSION_TIMEOUT_MS'),
     metrics: {
       host: read.value('SLUICE_METRICS_HOST'),

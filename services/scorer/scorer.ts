@@ -235,7 +235,7 @@ function storeOptions(
       telemetry.redisConnection(isUp)
     },
     answerMsMax: config.alignment === 'live' ? config.stateTimeoutMs : SILENCE_MS_MAX,
-    cachedEventsMax: config.stateCacheEventsMax,
+    cacheBytesMax: config.stateCacheMib * 2 ** 20,
     // A live partition decides without Redis; an aligned replay would only wait.
     mayBeAway: config.alignment === 'live',
   }

@@ -56,7 +56,7 @@ const codecs = createCodecs(await new FileRegistry().load())
 // Long enough for two batches of the larger size, so that state is written and read again.
 const OPTIONS: FeaturesOptions = {
   ...{ transactions: 5_000, cards: 200, runs: 1 },
-  ...{ cachedEventsMax: 1_000, growthEvents: 20, heldMax: 512 },
+  ...{ cacheBytesMax: 2 ** 20, growthEvents: 20, heldMax: 512 },
 }
 
 /** Checksum of the expected rows of all features, computed by a fold that neither stores nor batches. */

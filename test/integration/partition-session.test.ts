@@ -160,7 +160,7 @@ test('written values stay decoded in the cache, and are not read again', async (
 
 test('with a cache of no capacity, every value is read again', async (t) => {
   const keys = openKeys(t, 'no-room')
-  const store = await openStore(t, keys, { cachedEventsMax: 0 })
+  const store = await openStore(t, keys, { cacheBytesMax: 0 })
   const session = await openSession(store, 0, await claim(store, 0))
   strictEqual(await write(session, 0), 'written')
   strictEqual(await write(session, 1), 'written')
@@ -205,7 +205,7 @@ test('state of another layout is ignored and left unchanged', async (t) => {
 
 test('a card that was only read is not written back, and one changed later is', async (t) => {
   const keys = openKeys(t, 'peeked')
-  const store = await openStore(t, keys, { cachedEventsMax: 0 })
+  const store = await openStore(t, keys, { cacheBytesMax: 0 })
   const session = await openSession(store, 0, await claim(store, 0))
   const redis = openRedis(t, keys)
   const key = partitionKeys(keys.streamId, 0).card(1, 'card-1')

@@ -97,7 +97,7 @@ test('a scorer stores its state with its documented commands, and needs each of 
       streamId: 'secure-store',
       partitionCount: 1,
       answerMsMax: 5_000,
-      cachedEventsMax: 10_000,
+      cacheBytesMax: 2 ** 24,
       onRoundTrip: () => undefined,
       onConnection: () => undefined,
     })

@@ -55,7 +55,7 @@ export async function openStore(
     streamId: keys.streamId,
     partitionCount: 2,
     answerMsMax: 5_000,
-    cachedEventsMax: 10_000,
+    cacheBytesMax: 2 ** 24,
     onRoundTrip: () => undefined,
     onConnection: () => undefined,
     ...more,

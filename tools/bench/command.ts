@@ -274,7 +274,7 @@ function featuresOptions({ count: transactions, cards, runs }: BenchCommandOptio
     transactions,
     cards,
     runs,
-    cachedEventsMax: VARIABLES.SLUICE_STATE_CACHE_EVENTS_MAX.default,
+    cacheBytesMax: VARIABLES.SLUICE_STATE_CACHE_MIB.default * 2 ** 20,
     growthEvents: GROWTH_EVENTS,
     heldMax: Infinity,
   }

@@ -30,8 +30,8 @@ const ANSWER_MS_MAX = 5_000
 
 export interface StoreCase {
   readonly plan: FeaturePlan
-  /** Events that may stay decoded in memory. */
-  readonly cachedEventsMax: number
+  /** Bytes of state that may stay decoded in memory. */
+  readonly cacheBytesMax: number
   readonly codecs: Codecs
   readonly partitions: readonly (readonly LoadBatch[])[]
   /** Rounds of batches before this one are not measured, and partitions take turns in them. */
@@ -82,7 +82,7 @@ export async function foldInStore(
       streamId,
       partitionCount: options.partitions.length,
       answerMsMax: ANSWER_MS_MAX,
-      cachedEventsMax: options.cachedEventsMax,
+      cacheBytesMax: options.cacheBytesMax,
       onRoundTrip: (operation) => {
         if (operation === 'read') trips.reads += 1
         if (operation === 'write') trips.writes += 1

@@ -36,8 +36,8 @@ export interface FeaturesOptions {
   readonly transactions: number
   readonly cards: number
   readonly runs: number
-  /** Events that the store may keep decoded. */
-  readonly cachedEventsMax: number
+  /** Bytes of state that the store may keep decoded. */
+  readonly cacheBytesMax: number
   /** Transactions measured for each length of a history, and the longest one. */
   readonly growthEvents: number
   readonly heldMax: number
@@ -168,7 +168,7 @@ function measureHotCard(
 
 async function measureStore(
   items: readonly LoadItem[],
-  { cachedEventsMax, runs }: FeaturesOptions,
+  { cacheBytesMax, runs }: FeaturesOptions,
   servers: BenchServers,
   signal: AbortSignal,
   onProgress: (line: string) => void,
@@ -187,7 +187,7 @@ async function measureStore(
         const outcomes: StoreOutcome[] = []
         for (let run = 0; run < runs; run += 1) {
           const { codecs } = servers
-          const options = { plan, cachedEventsMax, codecs, partitions, measureFrom }
+          const options = { plan, cacheBytesMax, codecs, partitions, measureFrom }
           outcomes.push(await foldInStore(options, servers, signal))
         }
         results.push(storeResultOf(set, partitionCount, batchSize, outcomes))

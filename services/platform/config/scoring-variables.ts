@@ -192,15 +192,15 @@ export const SCORING_VARIABLES = {
     min: 10,
     max: 5_000,
   },
-  SLUICE_STATE_CACHE_EVENTS_MAX: {
+  SLUICE_STATE_CACHE_MIB: {
     ...STATE,
     readBy: 'scorer',
     meaning:
-      'Events that a scorer keeps decoded in memory, over all its partitions. 0 reads every value again for each batch.',
+      'Memory for the state that a scorer keeps decoded, in MiB, over all its partitions; the process takes some 500 MiB besides. 0 reads every value again for each batch.',
     kind: 'integer',
-    default: 500_000,
+    default: 768,
     min: 0,
-    max: 100_000_000,
+    max: 65_536,
   },
 } as const satisfies Readonly<Record<string, Variable>>
 

@@ -10,7 +10,7 @@ import type { DamageNote } from './damage-note.ts'
 import { entityName, type PartitionKeys } from './keys.ts'
 import type { PartitionOwner, PartitionOwners } from './partition-owners.ts'
 import type { OtherParts } from './partition-snapshot.ts'
-import { type StateCodec, weightOf } from './state-codec.ts'
+import type { StateCodec } from './state-codec.ts'
 import type { KeptValues } from './value-cache.ts'
 
 /** What the parts are read with. */
@@ -216,7 +216,7 @@ export class ForeignParts {
     try {
       const part = codec.decodeEntity(bytes)
       // A copy: what came over the wire is a view of a much larger block.
-      kept.put(key, { bytes: Buffer.from(bytes), part }, weightOf(part))
+      kept.put(key, { bytes: Buffer.from(bytes), part }, bytes.length + part.memoryBytes)
       return part
     } catch (error) {
       if (isSluiceError(error, 'SLUICE_STATE_CORRUPT')) return null

@@ -11,7 +11,6 @@ import {
 } from '../../core/features/state/message-page.ts'
 import { HOUR_MS } from '../../core/features/catalogue/time.ts'
 import { PAGE_RUNS_MAX, type PageRun } from '../../core/stream/partition-progress.ts'
-import { weightOfPage } from './state-codec.ts'
 import type { KeptValues } from './value-cache.ts'
 
 /** Pages that one write takes out of Redis, at the most. */
@@ -134,7 +133,7 @@ export class MessagePages implements PartitionMessages {
     this.#last = changed.at(-1) ?? before
     for (const page of new Set([before, ...changed])) {
       if (page === null || page === this.#last) continue
-      this.#start.kept.put(page.index, page, weightOfPage(page))
+      this.#start.kept.put(page.index, page, page.memoryBytes)
     }
   }
 

@@ -5,7 +5,7 @@ import type { EntityPart } from '../../core/features/state/entity-part.ts'
 import type { Frontier } from '../../core/stream/partition-progress.ts'
 import { entityName, type PartitionKeys } from './keys.ts'
 import type { MessagePages } from './message-pages.ts'
-import { type StateCodec, weightOf } from './state-codec.ts'
+import type { StateCodec } from './state-codec.ts'
 import type { KeptValue, KeptValues, ValueId } from './value-cache.ts'
 
 /** Where a partition keeps its values. */
@@ -99,7 +99,8 @@ export class HeldValues<Id extends ValueId, Value extends CardHistory | EntityPa
   keepChanged(kept: KeptValues): void {
     for (const index of this.#changed) {
       const value = this.#values[index]
-      if (value !== undefined) kept.put(this.idAt(index), value, weightOf(value), this.#kept[index])
+      if (value !== undefined)
+        kept.put(this.idAt(index), value, value.memoryBytes, this.#kept[index])
     }
   }
 }

@@ -19,8 +19,8 @@ export interface PartitionStoreOptions extends RedisConnection {
   readonly partitionCount: number
   /** Longest wait for an answer, unless a session says otherwise. */
   readonly answerMsMax: number
-  /** Events, over all partitions, that may stay decoded in memory. */
-  readonly cachedEventsMax: number
+  /** Bytes of state, over all partitions, that may stay decoded in memory. */
+  readonly cacheBytesMax: number
   /** Open although Redis is away; the client goes on trying. What Redis refuses is an error all the same. */
   readonly mayBeAway?: boolean
   /** Called once per command that crossed the wire, when it has ended, well or not. */

@@ -126,7 +126,7 @@ class RedisPartitionStore implements PartitionStore {
       commands: commandsOf(redis),
       keys: this.#keys,
       openCodec: () => new StateCodec(),
-      cache: new ValueCache(options.cachedEventsMax),
+      cache: new ValueCache(options.cacheBytesMax),
       generations: this.#keys.map(() => 0),
       owners: new PartitionOwners(),
       call: (operation, limitMs, command) => this.#call(operation, limitMs, command),

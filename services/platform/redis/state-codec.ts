@@ -70,23 +70,3 @@ export class StateCodec {
     return decodeEntityPart(bytes)
   }
 }
-
-/** How much of a bounded cache a value takes, in events; an empty one takes some, too. */
-export function weightOf(value: CardHistory | EntityPart): number {
-  const more =
-    value instanceof CardHistory
-      ? value.buckets.length
-      : value.hourlyBuckets.length + value.labels.length
-  return VALUE_WEIGHT_MIN + value.count + more
-}
-
-/** The same of a page of messages. */
-export function weightOfPage(page: MessagePage): number {
-  return VALUE_WEIGHT_MIN + Math.ceil(page.room / BYTES_PER_EVENT)
-}
-
-/** What an event of a card takes in memory. */
-const BYTES_PER_EVENT = 128
-
-/** An object with its arrays takes about as much memory as this many events. */
-const VALUE_WEIGHT_MIN = 16

@@ -1,4 +1,4 @@
-// Decoded values that stay in memory between the micro-batches of a partition session. One bound for all partitions of a process:
+// Decoded values that stay in memory between the micro-batches of a partition session. One bound in bytes for all partitions of a process:
 // how many of them there are changes with every rebalance. What goes first is what was not used since its turn came last
 // (the clock of second chance, Corbato 1968): nearly the least recently used, and to put a value again annotations it.
 
@@ -14,7 +14,7 @@ interface Kept extends KeptValue {
   readonly owner: Map<ValueId, Kept>
   readonly id: ValueId
   value: unknown
-  weight: number
+  bytes: number
   /** Put again since its turn came last. */
   isUsed: boolean
   /** Given up: the place is another one by now. */
@@ -46,16 +46,16 @@ export class KeptValues {
   }
 
   /** Keeps the value, in place of what stood there: at `place`, where the caller knows it. Hot path. */
-  put(id: ValueId, value: unknown, weight: number, place?: KeptValue): void {
+  put(id: ValueId, value: unknown, bytes: number, place?: KeptValue): void {
     const known = place as Kept | undefined
     let kept = known?.isGone === false ? known : this.#byId.get(id)
     if (kept === undefined) {
-      kept = { owner: this.#byId, id, value, weight: 0, isUsed: false, isGone: false }
+      kept = { owner: this.#byId, id, value, bytes: 0, isUsed: false, isGone: false }
       this.#byId.set(id, kept)
       this.#order.add(kept)
     } else kept.isUsed = true
     kept.value = value
-    this.#order.weigh(kept, weight)
+    this.#order.resize(kept, bytes)
   }
 
   clear(): void {
@@ -66,12 +66,12 @@ export class KeptValues {
 export class ValueCache {
   readonly #order: UseOrder
 
-  constructor(weightMax: number) {
-    this.#order = new UseOrder(weightMax)
+  constructor(bytesMax: number) {
+    this.#order = new UseOrder(bytesMax)
   }
 
-  get weight(): number {
-    return this.#order.weight
+  get bytes(): number {
+    return this.#order.bytes
   }
 
   /** Room for the values of one more owner. */
@@ -82,29 +82,29 @@ export class ValueCache {
 
 /** All values, in the order in which their turns come. */
 class UseOrder {
-  readonly #weightMax: number
+  readonly #bytesMax: number
   readonly #all = new Set<Kept>()
   /** Whose turn is next. It goes on from where it stood, over and over. */
   #hand = this.#all.values()
-  #weight = 0
+  #bytes = 0
 
-  constructor(weightMax: number) {
-    this.#weightMax = weightMax
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax
   }
 
-  get weight(): number {
-    return this.#weight
+  get bytes(): number {
+    return this.#bytes
   }
 
   add(kept: Kept): void {
     this.#all.add(kept)
   }
 
-  /** Notes the weight of a value, and gives up others, or this one, until there is room for it. */
-  weigh(kept: Kept, weight: number): void {
-    this.#weight += weight - kept.weight
-    kept.weight = weight
-    while (this.#weight > this.#weightMax && this.#all.size > 0) {
+  /** Notes the size of a value, and gives up others, or this one, until there is room for it. */
+  resize(kept: Kept, bytes: number): void {
+    this.#bytes += bytes - kept.bytes
+    kept.bytes = bytes
+    while (this.#bytes > this.#bytesMax && this.#all.size > 0) {
       const { done, value: next } = this.#hand.next()
       if (done === true) this.#hand = this.#all.values()
       else if (next.isUsed) next.isUsed = false
@@ -116,6 +116,6 @@ class UseOrder {
     this.#all.delete(kept)
     kept.owner.delete(kept.id)
     kept.isGone = true
-    this.#weight -= kept.weight
+    this.#bytes -= kept.bytes
   }
 }

@@ -48,6 +48,11 @@ export interface EntityLabel {
   readonly isFraud: boolean
 }
 
+/** A part without events, with its place in the cache, and a merged hour and a label in memory: measured. */
+const OBJECT_BYTES = 650
+const HOUR_BYTES = 450
+const LABEL_BYTES = 120
+
 const NO_LABELS: readonly EntityLabel[] = []
 const NO_EVENTS = new Float64Array(0)
 const NO_HOURS: readonly HourlyBucket[] = []
@@ -83,6 +88,12 @@ export class EntityPart implements Touchable {
     readonly changes: number
     readonly part: EntityPart
   } | null = null
+
+  /** What the part takes in memory, in bytes, about. */
+  get memoryBytes(): number {
+    const items = HOUR_BYTES * this.hourlyBuckets.length + LABEL_BYTES * this.labels.length
+    return OBJECT_BYTES + this.data.byteLength + (this.edges?.byteLength ?? 0) + items
+  }
 
   /** By offset. */
   get labels(): readonly EntityLabel[] {

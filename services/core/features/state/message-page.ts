@@ -69,7 +69,7 @@ export class MessagePage {
   }
 
   /** Bytes that the page takes in memory. */
-  get room(): number {
+  get memoryBytes(): number {
     return this.#bytes.length
   }
 

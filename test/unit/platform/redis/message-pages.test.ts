@@ -33,8 +33,8 @@ class PartitionProcessor {
   readonly #cache: ValueCache
   pages: MessagePages
 
-  constructor(weightMax = 10_000) {
-    this.#cache = new ValueCache(weightMax)
+  constructor(bytesMax = 2 ** 24) {
+    this.#cache = new ValueCache(bytesMax)
     this.pages = this.#open([])
   }
 
@@ -168,7 +168,7 @@ test('a page that was dropped and is gone on with, after duplicates for days, is
 })
 
 test('pages in memory need not be read, and others are at hand for the batch that reads them', () => {
-  const partition = new PartitionProcessor(1_000)
+  const partition = new PartitionProcessor(2 ** 17)
   for (let batch = 0; batch < 60; batch += 1) {
     partition.pages.begin(partition.nextOffset)
     partition.write(Array.from({ length: PAGE_OFFSETS }, () => START_MS))

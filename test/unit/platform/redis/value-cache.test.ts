@@ -10,7 +10,7 @@ test('a value that was put once goes before one that was put again', () => {
   kept.put('a', 3, 4)
   kept.put('c', 4, 4)
   deepStrictEqual([kept.get('a'), others.get('b'), kept.get('c')], [3, undefined, 4])
-  deepStrictEqual([cache.weight, kept.size, others.size], [8, 2, 0])
+  deepStrictEqual([cache.bytes, kept.size, others.size], [8, 2, 0])
 })
 
 test('a value that grows beyond the room is not kept, and none where there is no room', () => {
@@ -18,7 +18,7 @@ test('a value that grows beyond the room is not kept, and none where there is no
   const kept = cache.open()
   kept.put('a', 1, 4)
   kept.put('a', 1, 11)
-  deepStrictEqual([kept.get('a'), cache.weight], [undefined, 0])
+  deepStrictEqual([kept.get('a'), cache.bytes], [undefined, 0])
   const none = new ValueCache(0).open()
   none.put('a', 1, 1)
   strictEqual(none.size, 0)
@@ -31,7 +31,7 @@ test('values of one owner are not those of another, and go with it', () => {
   second.put('b', 2, 5)
   strictEqual(second.get('a'), undefined)
   first.clear()
-  deepStrictEqual([first.get('a'), second.get('b'), cache.weight], [undefined, 2, 5])
+  deepStrictEqual([first.get('a'), second.get('b'), cache.bytes], [undefined, 2, 5])
 })
 
 test('a place whose value went meanwhile is not used again', () => {
@@ -43,5 +43,5 @@ test('a place whose value went meanwhile is not used again', () => {
   deepStrictEqual([kept.find('a'), kept.size], [undefined, 1])
   kept.clear()
   kept.put('a', 3, 4, place)
-  deepStrictEqual([kept.get('a'), cache.weight, kept.size], [3, 4, 1])
+  deepStrictEqual([kept.get('a'), cache.bytes, kept.size], [3, 4, 1])
 })
