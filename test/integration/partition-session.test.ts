@@ -5,7 +5,9 @@ import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import { REACH_MS, SECOND_MS } from '../../services/core/features/catalogue/time.ts'
 import { entityName, partitionKeys } from '../../services/platform/redis/keys.ts'
+import type { PartitionSnapshot } from '../../services/platform/redis/partition-store-contract.ts'
 import {
+  AT_MS,
   offsetsOf,
   openStore,
   otherParts,
@@ -105,6 +107,56 @@ test('state of a partition of the same process is read from memory, also after o
   const own = ownPart(await read(session, [], ['terminal-1']), 'terminal-1')
   const [other] = otherParts(await read(reader, [], ['terminal-1']), 'terminal-1') ?? []
   strictEqual(other?.part, own)
+})
+
+test('a batch sees what partitions of its process have folded by the time it is folded itself', async (t) => {
+  const keys = openKeys(t, 'folded')
+  const store = await openStore(t, keys)
+  const session = await openSession(store, 0, await claim(store, 0))
+  const reader = await openSession(store, 1, await claim(store, 1))
+  strictEqual(await write(session, 0), 'written')
+  // The location of the other partition's state is learned by a first read.
+  await read(reader, [], [])
+  const seen = await read(reader, [], ['terminal-1', 'terminal-2'])
+  const [inMiddle, untouched] = [
+    await read(reader, [], ['terminal-1']),
+    await read(reader, [], ['terminal-1']),
+  ]
+  const own = await read(session, [], ['terminal-1', 'terminal-2'])
+  session.beginFold(own)
+  for (const terminal of ['terminal-1', 'terminal-2'])
+    ownPart(own, terminal).insert(AT_MS + 1, 1, 1, 1)
+  reader.beginFold(inMiddle)
+  session.endFold(own, progressAt(2))
+  const frontierOf = (of: PartitionSnapshot): number | undefined =>
+    otherParts(of, 'terminal-1')?.[0]?.frontier.nextOffset
+  reader.beginFold(seen)
+  deepStrictEqual([frontierOf(seen), frontierOf(inMiddle), frontierOf(untouched)], [2, 1, 1])
+  deepStrictEqual(seen.progress[0], progressAt(2))
+  // One that came meanwhile too.
+  deepStrictEqual(offsetsOf(otherParts(seen, 'terminal-2')?.[0]?.part), [1])
+})
+
+test('what another process has folded is seen as far as it is written, and so is what memory has no room for', async (t) => {
+  for (const [name, more, isElsewhere] of [
+    ['elsewhere', {}, true],
+    ['no-room', { cacheBytesMax: 0 }, false],
+  ] as const) {
+    const keys = openKeys(t, name)
+    const store = await openStore(t, keys, more)
+    const session = await openSession(store, 0, await claim(store, 0))
+    const readers = isElsewhere ? await openStore(t, keys) : store
+    const reader = await openSession(readers, 1, await claim(store, 1))
+    strictEqual(await write(session, 0), 'written')
+    const seen = await read(reader, [], ['terminal-1'])
+    const own = await read(session, [], ['terminal-1'])
+    session.beginFold(own)
+    ownPart(own, 'terminal-1').insert(AT_MS + 1, 1, 1, 1)
+    session.endFold(own, progressAt(2))
+    reader.beginFold(seen)
+    deepStrictEqual(seen.progress[0], progressAt(1))
+    strictEqual(otherParts(seen, 'terminal-1')?.[0]?.frontier.nextOffset, 1)
+  }
 })
 
 test('a partition rebuilt under another generation is read there', async (t) => {

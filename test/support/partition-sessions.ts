@@ -107,10 +107,12 @@ export async function read(
 /** Reads a terminal, adds an event to it at this offset, and writes. */
 export async function write(session: PartitionSession, offset: number): Promise<WriteReply> {
   const snapshot = await read(session, ['card-1'], ['terminal-1'])
+  const progress = progressAt(offset + 1, session.progress.generation)
+  session.beginFold(snapshot)
   snapshot.card('card-1')
   snapshot.ownEntity('terminal', hashOf('terminal-1')).insert(AT_MS + offset, offset, offset, 1)
-  const { generation } = session.progress
-  return session.write(snapshot, progressAt(offset + 1, generation), COMMITTED)
+  session.endFold(snapshot, progress)
+  return session.write(snapshot, progress, COMMITTED)
 }
 
 export async function claim(store: PartitionStore, partition: number): Promise<number> {

@@ -190,9 +190,11 @@ async function workBatch({ session, rows, batch, before }: Work, plan: FeaturePl
   }
   const reading = await session.read([...cards], [...entities], committed)
   if (reading.kind !== 'read') throw new Error(`The state of the benchmark is ${reading.kind}.`)
+  session.beginFold(reading.snapshot)
   rows.add(batch, reading.snapshot)
   const { generation } = session.progress
   const progress: PartitionProgress = { generation, ...endOf(batch), ...rows.fold.position }
+  session.endFold(reading.snapshot, progress)
   const reply = await session.write(reading.snapshot, progress, committed)
   if (reply !== 'written') throw new Error(`The state of the benchmark is ${reply}.`)
 }

@@ -1,9 +1,9 @@
 // Parts of shared entities that other partitions have written, as a micro-batch of this partition reads them: each within its
-// partition's progress. Those of partitions of this process are taken from memory, if Redis holds the state that they come from;
+// partition's progress, and of partitions of this process within what is folded when the batch is (`seeFolded`). Those of partitions of this process are taken from memory, if Redis holds the state that they come from;
 // others are decoded again only where the bytes have changed.
 
 import { isSluiceError } from '../../core/errors.ts'
-import { EntityPart } from '../../core/features/state/entity-part.ts'
+import { EntityPart, type Cut } from '../../core/features/state/entity-part.ts'
 import type { ReadablePart } from '../../core/features/engine/fold-state.ts'
 import { decodeProgress, type PartitionProgress } from '../../core/stream/partition-progress.ts'
 import type { DamageNote } from './damage-note.ts'
@@ -33,12 +33,22 @@ export interface DamagedPart {
 export interface ForeignReading {
   /** False when a partition keeps its state under other keys by now, or is elsewhere than this process believes. */
   readonly isCurrent: boolean
-  readonly progress: readonly (PartitionProgress | null)[]
+  readonly progress: (PartitionProgress | null)[]
+  /** Per partition, the frontier that its parts are read within. */
+  readonly cuts: readonly MutableCut[]
   /** By the place of the entity in the batch. */
-  readonly others: readonly OtherParts[]
+  readonly others: OtherParts[]
   /** One of the parts that cannot be read; null when all can. */
   readonly damaged: DamagedPart | null
+  /**
+   * Moves the frontier of partitions of this process to where they are folded by now, with the parts that have come
+   * meanwhile. Partitions that are in the middle of a fold, or do not keep all in memory, stay where they were read.
+   */
+  seeFolded(): void
 }
+
+/** One object for all parts of a partition that are read for a batch. */
+export type MutableCut = { -readonly [Name in keyof Cut]: Cut[Name] }
 
 /** What a batch needs of another partition. */
 interface Wanted {
@@ -107,7 +117,22 @@ export class ForeignParts {
         )
         const found = values.slice(partitions.length)
         if (isCurrent) this.#noteAbsent(wanted, entities, found)
-        return { isCurrent, progress, ...this.#take(wanted, entities.length, found, progress) }
+        const cuts = progress.map((other) => ({
+          nextOffset: other?.nextOffset ?? 0,
+          labelNextOffset: other?.labelNextOffset ?? 0,
+        }))
+        const reading = {
+          progress,
+          cuts,
+          ...this.#take(wanted, entities.length, found, progress, cuts),
+        }
+        return {
+          ...reading,
+          isCurrent,
+          seeFolded: () => {
+            for (const each of wanted) this.#seeFolded(each, entities, reading)
+          },
+        }
       },
     }
   }
@@ -168,39 +193,54 @@ export class ForeignParts {
     entityCount: number,
     values: readonly (Buffer | null)[],
     progress: readonly (PartitionProgress | null)[],
+    cuts: readonly MutableCut[],
   ): Pick<ForeignReading, 'others' | 'damaged'> {
-    const others = Array.from(
-      { length: entityCount },
-      (): ReadablePart[] | null | undefined => undefined,
-    )
-    const add = (index: number, part: EntityPart, frontier: PartitionProgress): void => {
-      const parts = others[index]
-      if (parts === undefined) others[index] = [{ part, frontier }]
-      else parts?.push({ part, frontier })
-    }
+    const others = Array.from({ length: entityCount }, (): OtherParts => undefined)
     let damaged: DamagedPart | null = null
     let at = 0
     for (const { partition, known, asked } of wanted) {
-      const frontier = progress[partition] ?? null
-      for (let index = 0; index < known.length && frontier !== null; index += 1) {
+      const standing = progress[partition] ?? null
+      const frontier = cuts[partition]
+      const isSeen = standing !== null && frontier !== undefined
+      for (let index = 0; index < known.length && isSeen; index += 1) {
         const part = known[index]
-        if (part !== undefined) add(index, part, frontier)
+        if (part !== undefined) addPart(others, index, { part, frontier })
       }
       for (const { index, key } of asked) {
         const bytes = values[at] ?? null
         at += 1
-        if (bytes === null || frontier === null) continue
+        if (bytes === null || !isSeen) continue
         const part = this.#partOf(key, bytes)
         if (part !== null) {
-          add(index, part, frontier)
+          addPart(others, index, { part, frontier })
           continue
         }
         const noteKey = this.#shared.keys[partition]?.damage ?? ''
-        damaged = { noteKey, note: { generation: frontier.generation, key } }
+        damaged = { noteKey, note: { generation: standing.generation, key } }
         others[index] = null
       }
     }
     return { others, damaged }
+  }
+
+  #seeFolded(
+    { partition, owner, known }: Wanted,
+    entities: readonly number[],
+    { progress, cuts, others }: Pick<ForeignReading, 'progress' | 'cuts' | 'others'>,
+  ): void {
+    const [cut, standing] = [cuts[partition], progress[partition] ?? null]
+    if (owner === null || standing === null || cut === undefined) return
+    if (this.#shared.owners.of(partition) !== owner || owner.kept.isIncomplete) return
+    const { folded } = owner
+    if (folded === null || folded.nextOffset < standing.nextOffset) return
+    for (let index = 0; index < entities.length; index += 1) {
+      if (known[index] !== undefined) continue
+      const part = owner.kept.get(entities[index] ?? 0)
+      if (part instanceof EntityPart) replacePart(others, index, { part, frontier: cut })
+    }
+    cut.nextOffset = folded.nextOffset
+    cut.labelNextOffset = folded.labelNextOffset
+    progress[partition] = folded
   }
 
   /** Forgets what was read. */
@@ -223,4 +263,18 @@ export class ForeignParts {
       throw error
     }
   }
+}
+
+function addPart(others: OtherParts[], index: number, part: ReadablePart): void {
+  const parts = others[index]
+  if (parts === undefined) others[index] = [part]
+  else parts?.push(part)
+}
+
+/** In place of what was read of the same partition. */
+function replacePart(others: OtherParts[], index: number, part: ReadablePart): void {
+  const parts = others[index]
+  const place = parts?.findIndex(({ frontier }) => frontier === part.frontier) ?? -1
+  if (parts === null || parts === undefined || place < 0) addPart(others, index, part)
+  else parts[place] = part
 }

@@ -1,13 +1,17 @@
 // The partitions that this process works itself. What such a partition knows of entities is in memory, so the others need not ask
-// Redis for it: they only make sure, by the progress that they read with every batch, that Redis holds the same state.
+// Redis for it: they make sure, by the progress that they read with every batch, that Redis holds the same state, and see
+// all that the partition has folded by the time they fold.
 
+import type { PartitionProgress } from '../../core/stream/partition-progress.ts'
 import type { KeptValues } from './value-cache.ts'
 
 /** A session as other partitions of the process see it. */
 export interface PartitionOwner {
   readonly generation: number
   /** What it keeps in memory of entities, by key. */
-  readonly kept: Pick<KeptValues, 'get'>
+  readonly kept: Pick<KeptValues, 'get' | 'isIncomplete'>
+  /** Up to where its batches are folded, all of it in what it keeps; null while it folds one. */
+  readonly folded: PartitionProgress | null
   /** False while a write is on its way. */
   readonly isFinalised: boolean
   /**
@@ -47,15 +51,16 @@ export class PartitionOwners {
     return this.#entries.get(partition)?.absent.has(entity) === true
   }
 
-  /** A read has found no value while `owner` stood still. */
+  /** A read has found no value. It may have come meanwhile, unless `owner` stood still or would still have it in memory. */
   noteAbsent(partition: number, owner: PartitionOwner, entity: number): void {
     const entry = this.#entries.get(partition)
-    if (entry?.owner !== owner || !owner.isFinalised) return
+    if (entry?.owner !== owner) return
+    if (owner.kept.isIncomplete ? !owner.isFinalised : owner.kept.get(entity) !== undefined) return
     if (entry.absent.size >= ABSENT_MAX) entry.absent.clear()
     entry.absent.add(entity)
   }
 
-  /** `owner` writes a value of the entity. */
+  /** `owner` has a value of the entity. */
   notePresent(partition: number, owner: PartitionOwner, entity: number): void {
     const entry = this.#entries.get(partition)
     if (entry?.owner === owner) entry.absent.delete(entity)

@@ -93,6 +93,8 @@ export class RedisPartitionSession implements PartitionSession, PartitionOwner {
   #leftText: string
   /** The progress of a write that is on its way, or was not answered; null for none. */
   #sentText: string | null = null
+  /** Up to where what is in memory is folded; null in the middle of a batch. */
+  #folded: PartitionProgress | null
   #isClosed = false
 
   constructor(shared: SessionShared, start: SessionStart) {
@@ -111,6 +113,7 @@ export class RedisPartitionSession implements PartitionSession, PartitionOwner {
       kept: shared.cache.open(),
     })
     this.#progress = start.progress
+    this.#folded = start.progress
     this.#purpose = start.purpose
     this.#leftText = start.leftText
     this.answerMsMax = start.answerMsMax
@@ -128,6 +131,10 @@ export class RedisPartitionSession implements PartitionSession, PartitionOwner {
 
   get isFinalised(): boolean {
     return this.#sentText === null
+  }
+
+  get folded(): PartitionProgress | null {
+    return this.#folded
   }
 
   holds(progressText: string): boolean {
@@ -180,8 +187,7 @@ export class RedisPartitionSession implements PartitionSession, PartitionOwner {
         snapshot: new Snapshot({
           cards: own.cards,
           parts: own.parts,
-          others: found?.others ?? [],
-          progress: found?.progress ?? [],
+          foreign: found ?? null,
           messages: this.#messages,
         }),
       }
@@ -208,6 +214,23 @@ export class RedisPartitionSession implements PartitionSession, PartitionOwner {
     return { kind: 'read', snapshot }
   }
 
+  beginFold(snapshot: PartitionSnapshot): void {
+    if (!(snapshot instanceof Snapshot)) throw new TypeError('The snapshot is of another store.')
+    snapshot.seeFolded()
+    this.#folded = null
+  }
+
+  endFold(snapshot: PartitionSnapshot, progress: PartitionProgress): void {
+    if (!(snapshot instanceof Snapshot)) throw new TypeError('The snapshot is of another store.')
+    if (this.#isClosed) return
+    for (const index of snapshot.parts.changed) {
+      this.#shared.owners.notePresent(this.#partition, this, snapshot.parts.idAt(index))
+    }
+    snapshot.cards.keepChanged(this.kept)
+    snapshot.parts.keepChanged(this.kept)
+    this.#folded = progress
+  }
+
   async write(
     snapshot: PartitionSnapshot,
     progress: PartitionProgress,
@@ -217,9 +240,6 @@ export class RedisPartitionSession implements PartitionSession, PartitionOwner {
     const { commands } = this.#shared
     const codec = this.#codec
     const { generation } = progress
-    for (const index of snapshot.parts.changed) {
-      this.#shared.owners.notePresent(this.#partition, this, snapshot.parts.idAt(index))
-    }
     const written = encodeWrite(snapshot, codec, this.#keys, generation, committed)
     const text = encodeProgress(progress, this.#messages.runs)
     this.#sentText = text
@@ -238,10 +258,6 @@ export class RedisPartitionSession implements PartitionSession, PartitionOwner {
     this.#leftText = text
     this.#sentText = null
     this.#progress = progress
-    if (!this.#isClosed) {
-      snapshot.cards.keepChanged(this.kept)
-      snapshot.parts.keepChanged(this.kept)
-    }
     return 'written'
   }
 

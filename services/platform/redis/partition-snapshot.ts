@@ -7,41 +7,53 @@ import type { ReadablePart } from '../../core/features/engine/fold-state.ts'
 import type { PartitionProgress } from '../../core/stream/partition-progress.ts'
 import type { PartitionSnapshot } from './partition-store-contract.ts'
 import type { MessagePages } from './message-pages.ts'
+import type { ForeignReading, MutableCut } from './foreign-parts.ts'
 import type { HeldValues } from './own-values.ts'
 
 const NO_PARTS: readonly ReadablePart[] = []
+const NO_PROGRESS: readonly (PartitionProgress | null)[] = []
 
 /** What other partitions know of an entity; null where one of their parts cannot be read, undefined for nothing. */
-export type OtherParts = readonly ReadablePart[] | null | undefined
+export type OtherParts = ReadablePart[] | null | undefined
 
 export interface SnapshotContent {
-  readonly progress: readonly (PartitionProgress | null)[]
   readonly cards: HeldValues<string, CardHistory>
   /** The parts of this partition. */
   readonly parts: HeldValues<number, EntityPart>
-  /** In the order of the parts. */
-  readonly others: readonly OtherParts[]
+  /** Of the other partitions, in the order of the parts; null where they are not read. */
+  readonly foreign: ForeignReading | null
   readonly messages: MessagePages
 }
 
 /** Everything is decoded already: what cannot be read was found before the batch changed anything. */
 export class Snapshot implements PartitionSnapshot {
-  readonly progress: readonly (PartitionProgress | null)[]
   readonly messages: MessagePages
   readonly cards: HeldValues<string, CardHistory>
   readonly parts: HeldValues<number, EntityPart>
   entityHorizonMs = -Infinity
   readonly #others: OtherParts[]
+  /** Null once it can no longer be moved. */
+  #foreign: ForeignReading | null
+  readonly #cuts: readonly MutableCut[]
   /** The part that was looked up last: a fold asks for the others' parts, then for the own one. */
   #lastKey = -1
   #lastIndex = -1
 
-  constructor({ progress, cards, parts, others, messages }: SnapshotContent) {
-    this.progress = progress
+  readonly progress: readonly (PartitionProgress | null)[]
+
+  constructor({ cards, parts, foreign, messages }: SnapshotContent) {
+    this.progress = foreign?.progress ?? NO_PROGRESS
     this.cards = cards
     this.parts = parts
-    this.#others = [...others]
+    this.#others = foreign?.others ?? []
+    this.#cuts = foreign?.cuts ?? []
+    this.#foreign = foreign
     this.messages = messages
+  }
+
+  /** The batch is folded now: it sees what the other partitions of this process have folded. */
+  seeFolded(): void {
+    this.#foreign?.seeFolded()
   }
 
   /** Hot path. */
@@ -80,6 +92,7 @@ export class Snapshot implements PartitionSnapshot {
 
   /** Adds the entities read here to a snapshot that was read before for the same batch, within that one's cut. */
   giveTo(first: Snapshot): void {
+    first.#foreign = null
     for (let index = 0; index < this.parts.size; index += 1) {
       const id = this.parts.idAt(index)
       // What the first reading saw stands.
@@ -103,10 +116,10 @@ export class Snapshot implements PartitionSnapshot {
     return this.#lastIndex
   }
 
-  /** The cut that the first snapshot had of the partition whose progress is `cut` by now. */
+  /** The cut that the first snapshot had of the partition whose cut is this one by now. */
   #frontierOf(first: Snapshot, frontier: Cut): Cut | null {
-    const partition = this.progress.findIndex((progress) => progress === frontier)
-    return first.progress[partition] ?? null
+    const partition = this.#cuts.findIndex((cut) => cut === frontier)
+    return (first.progress[partition] ?? null) === null ? null : (first.#cuts[partition] ?? null)
   }
 }
 

@@ -87,6 +87,12 @@ export interface PartitionSession {
   ): Promise<PartitionReading>
   /** Adds to what was read for a batch what late transactions look at. A message that is not there is lost state. */
   readMore(snapshot: PartitionSnapshot, needs: LateNeeds, next: Frontier): Promise<PartitionReading>
+  /**
+   * A batch is folded into the snapshot between these two calls, without a wait: it sees what other partitions of this
+   * process have folded by then, and they see what it has folded, `progress`, from then on.
+   */
+  beginFold(snapshot: PartitionSnapshot): void
+  endFold(snapshot: PartitionSnapshot, progress: PartitionProgress): void
   /** Writes every card and own terminal that the snapshot handed out, compacted up to `committed`. */
   write(
     snapshot: PartitionSnapshot,

@@ -11,7 +11,7 @@ export interface KeptValue {
 }
 
 interface Kept extends KeptValue {
-  readonly owner: Map<ValueId, Kept>
+  readonly owner: KeptValues
   readonly id: ValueId
   value: unknown
   bytes: number
@@ -23,6 +23,8 @@ interface Kept extends KeptValue {
 
 /** The values of one owner. */
 export class KeptValues {
+  /** True once a value had to make room. */
+  isIncomplete = false
   readonly #order: UseOrder
   readonly #byId = new Map<ValueId, Kept>()
 
@@ -50,7 +52,7 @@ export class KeptValues {
     const known = place as Kept | undefined
     let kept = known?.isGone === false ? known : this.#byId.get(id)
     if (kept === undefined) {
-      kept = { owner: this.#byId, id, value, bytes: 0, isUsed: false, isGone: false }
+      kept = { owner: this, id, value, bytes: 0, isUsed: false, isGone: false }
       this.#byId.set(id, kept)
       this.#order.add(kept)
     } else kept.isUsed = true
@@ -60,6 +62,13 @@ export class KeptValues {
 
   clear(): void {
     for (const kept of this.#byId.values()) this.#order.remove(kept)
+    this.#byId.clear()
+  }
+
+  /** Called by the cache: the value has to make room. */
+  giveUp(id: ValueId): void {
+    this.isIncomplete = true
+    this.#byId.delete(id)
   }
 }
 
@@ -108,13 +117,15 @@ class UseOrder {
       const { done, value: next } = this.#hand.next()
       if (done === true) this.#hand = this.#all.values()
       else if (next.isUsed) next.isUsed = false
-      else this.remove(next)
+      else {
+        this.remove(next)
+        next.owner.giveUp(next.id)
+      }
     }
   }
 
   remove(kept: Kept): void {
     this.#all.delete(kept)
-    kept.owner.delete(kept.id)
     kept.isGone = true
     this.#bytes -= kept.bytes
   }

@@ -79,6 +79,8 @@ interface DecidingPartition {
   /** Per partition, the progress of its state as read. */
   readonly progress: readonly (PartitionProgress | null)[]
   readonly blocks?: PartitionBlocks
+  /** Called once the state holds the batch, before anything is waited for. */
+  readonly onFolded?: () => void
 }
 
 interface RuledBatch {
@@ -100,13 +102,14 @@ export interface LabelledOutcome {
  */
 export async function decideBatch(
   input: BatchInput,
-  { fold, state, progress, blocks = noBlocks() }: DecidingPartition,
+  { fold, state, progress, blocks = noBlocks(), onFolded }: DecidingPartition,
   decidedAtMs: number,
   options: DecideOptions,
 ): Promise<DecidedBatch> {
   const startMs = performance.now()
   const labelled = state === null ? [] : outcomesOfLabelled(input.labels, state)
   const batch = foldBatch(input, fold, state, options.alignment)
+  onFolded?.()
   const foldedMs = performance.now()
   const scored = await verifyScores(batch, await scoreRows(batch, options.score), state, options)
   const ruled = ruleBatch(batch, scored, progress, options)

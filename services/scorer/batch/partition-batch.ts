@@ -81,13 +81,18 @@ async function processWith(
   const startMs = clock.monotonicMs()
   const { snapshot, entryCount } = await state.read(all)
   const [taken, left] = frontierTakenAfter(all, entryCount)
-  const progress = snapshot?.progress ?? []
-  if (snapshot !== null) onRead(progress)
   const readEndMs = clock.monotonicMs()
   const nowMs = clock.nowMs()
+  const progress = snapshot === null ? [] : state.beginFold(snapshot)
+  if (snapshot !== null) onRead(progress)
   const decided = await decideBatch(
     taken,
-    { fold, state: snapshot, progress, blocks },
+    {
+      ...{ fold, state: snapshot, progress, blocks },
+      onFolded: () => {
+        if (snapshot !== null) state.endFold(snapshot, taken, fold)
+      },
+    },
     nowMs,
     output.decide,
   )

@@ -6,6 +6,7 @@ import type { Clock } from '../../core/clock.ts'
 import { isSluiceError } from '../../core/errors.ts'
 import type { PartitionFold, PartitionPosition } from '../../core/features/engine/partition-fold.ts'
 import { LATENESS_MS } from '../../core/features/catalogue/time.ts'
+import type { PartitionProgress } from '../../core/stream/partition-progress.ts'
 import type { ScorerTelemetry } from '../../platform/metrics/scorer-telemetry.ts'
 import type {
   CommittedFrontier,
@@ -82,7 +83,7 @@ export class PartitionState {
     const without = { snapshot: null, entryCount: taken.entries.length }
     const session = this.#session
     if (session === null) return without
-    const { inbox, alignment, lateValuesMax } = this.#deps
+    const { inbox, lateValuesMax } = this.#deps
     const { partition } = inbox
     const { cards, entities } = readFor(taken)
     let { entryCount } = without
@@ -101,9 +102,7 @@ export class PartitionState {
       if (reading.kind === 'lost') {
         throw lost(partition, reading.loss, session.progress.generation)
       }
-      const { snapshot } = reading
-      if (alignment === 'live') snapshot.entityHorizonMs = this.#horizonMs(snapshot)
-      return { snapshot, entryCount }
+      return { snapshot: reading.snapshot, entryCount }
     } catch (error) {
       this.#doWithout(error, session)
       return without

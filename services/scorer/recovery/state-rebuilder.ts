@@ -183,6 +183,7 @@ export class Refold {
     }
     const { snapshot } = reading
     const { entries, labels } = batch
+    session.beginFold(snapshot)
     foldBatch(
       { labels, entries, labelNextOffset: frontier.labelNextOffset },
       this.#fold,

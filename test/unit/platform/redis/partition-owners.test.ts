@@ -4,7 +4,8 @@ import { PartitionOwners } from '../../../../services/platform/redis/partition-o
 
 const ownerOf = (generation: number) => ({
   generation,
-  kept: { get: () => undefined },
+  kept: { get: (): unknown => undefined, isIncomplete: false },
+  folded: null,
   isFinalised: true,
   holds: () => true,
 })
@@ -35,7 +36,8 @@ test('an entity without a value is not asked for again until its partition write
 
 test('what is found while a write is on its way, or of a session that has left, is not noted', () => {
   const owners = new PartitionOwners()
-  const owner = { ...ownerOf(1), isFinalised: false }
+  const isIncomplete = true
+  const owner = { ...ownerOf(1), kept: { get: () => undefined, isIncomplete }, isFinalised: false }
   owners.enter(0, owner)
   owners.noteAbsent(0, owner, 7)
   assert.equal(owners.isAbsent(0, 7), false)
@@ -47,4 +49,15 @@ test('what is found while a write is on its way, or of a session that has left, 
   assert.equal(owners.isAbsent(0, 7), true)
   owners.enter(0, ownerOf(3))
   assert.equal(owners.isAbsent(0, 7), false)
+})
+
+test('of an owner that keeps all in memory, an entity that came there meanwhile is not noted as absent', () => {
+  const owners = new PartitionOwners()
+  const held = new Map([[7, {}]])
+  const kept = { get: (id: string | number) => held.get(Number(id)), isIncomplete: false }
+  const owner = { ...ownerOf(1), kept, isFinalised: false }
+  owners.enter(0, owner)
+  owners.noteAbsent(0, owner, 7)
+  owners.noteAbsent(0, owner, 8)
+  assert.deepEqual([owners.isAbsent(0, 7), owners.isAbsent(0, 8)], [false, true])
 })
