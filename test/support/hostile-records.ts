@@ -1,10 +1,10 @@
 // Records that a producer may send and that stopped every scorer that read them through kafkajs.
 
+import { encodeRecordBatch } from './plain-batch.ts'
 import { strictEqual } from 'node:assert/strict'
 import { gzipSync } from 'node:zlib'
 import { crc32c } from '@platformatic/kafka'
 import { Cluster } from '../../services/platform/kafka/native/cluster.ts'
-import { encodeRecordBatch } from '../../services/platform/kafka/native/record-batch.ts'
 import { PRODUCE } from '../../services/platform/kafka/native/transaction-requests.ts'
 import type { TestStream } from './streams.ts'
 

@@ -5,6 +5,7 @@ import { SluiceError } from '../errors.ts'
 import type { Decoded, RejectReason } from '../dead-letters.ts'
 import type { Label, Transaction, Watermark } from '../transaction.ts'
 import { type Codec, createCodec, frameSchemaId, NOT_FRAMED } from './codec.ts'
+import { withColumns, withRows } from './feature-columns.ts'
 import type {
   Alert,
   Control,
@@ -90,11 +91,13 @@ export function createSubjectCodecs(
     transaction: input('transaction', validateTransaction),
     label: input('label', validateLabel),
     watermark: input('watermark', validateWatermark),
-    decisionBatch: create<DecisionBatch>(
-      'decision-batch',
-      DECISION_BATCH_BYTES_MAX,
-      DECISION_BATCH_ITEMS_MAX,
-      acceptAll,
+    decisionBatch: inColumns(
+      create<DecisionBatch>(
+        'decision-batch',
+        DECISION_BATCH_BYTES_MAX,
+        DECISION_BATCH_ITEMS_MAX,
+        rowsOfBatch,
+      ),
     ),
     alert: output('alert'),
     lease: output('lease'),
@@ -103,6 +106,27 @@ export function createSubjectCodecs(
     deadLetter: output('dead-letter'),
     disposition: output('disposition', validateDisposition),
   }
+}
+
+function inColumns(codec: Codec<DecisionBatch>): Codec<DecisionBatch> {
+  return {
+    ...codec,
+    encode(batch) {
+      const columns = withColumns(batch)
+      if (columns !== null) return codec.encode(columns)
+      throw new SluiceError(
+        'SLUICE_INPUT_INVALID',
+        `A decision batch has ${batch.features.length} bytes of features for ${batch.decisions.length} ` +
+          `decisions of ${batch.featureCount}; give it one row each.`,
+      )
+    },
+  }
+}
+
+function rowsOfBatch(batch: DecisionBatch): Decoded<DecisionBatch> {
+  const value = withRows(batch)
+  if (value !== null) return { ok: true, value }
+  return { ok: false, reason: 'malformed', field: 'features' }
 }
 
 function acceptAll<Value>(value: Value): Decoded<Value> {

@@ -2,7 +2,7 @@
 // partition has its own transactional id, since kafkajs sends no group generation with offsets: a later owner of the
 // partition fences an earlier one by initialising the id.
 
-import type { Kafka, Producer, TopicMessages, Transaction } from 'kafkajs'
+import kafkajs, { type Kafka, type Producer, type TopicMessages, type Transaction } from 'kafkajs'
 import { SluiceError } from '../../core/errors.ts'
 import { coordinatorRefusal } from './coordinator-refusal.ts'
 import { rememberCoordinators } from './remembered-coordinators.ts'
@@ -81,7 +81,7 @@ async function commitOnce(
   messages: readonly TopicMessages[],
   offsets: readonly InputOffset[],
 ): Promise<void> {
-  if (messages.length > 0) await sendWhole(transaction, messages)
+  if (messages.length > 0) await sendWhole(transaction, messages, kafkajs.CompressionTypes.ZSTD)
   if (offsets.length > 0) await sendOffsets(transaction, groupId, offsets)
   await transaction.commit()
 }

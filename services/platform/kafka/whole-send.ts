@@ -5,6 +5,7 @@
 
 import assert from 'node:assert/strict'
 import kafkajs, {
+  type CompressionTypes,
   type ICustomPartitioner,
   type Message,
   type RecordMetadata,
@@ -34,12 +35,13 @@ export const rememberingPartitioner: ICustomPartitioner = () => {
 export async function sendWhole(
   sender: Pick<Sender, 'sendBatch'>,
   batch: readonly TopicMessages[],
+  compression: CompressionTypes = kafkajs.CompressionTypes.None,
 ): Promise<readonly RecordMetadata[]> {
   const written: RecordMetadata[] = []
   let rest = batch
   for (let attempt = 1; rest.length > 0; attempt += 1) {
     if (attempt > ATTEMPTS_MAX) throw leftOut(rest)
-    const answers = await sender.sendBatch({ acks: -1, topicMessages: [...rest] })
+    const answers = await sender.sendBatch({ acks: -1, compression, topicMessages: [...rest] })
     written.push(...answers)
     rest = without(rest, answers)
   }

@@ -10,7 +10,10 @@
 // compressed records are covered compressed.
 
 import assert from 'node:assert/strict'
+import { promisify } from 'node:util'
+import { zstdCompress } from 'node:zlib'
 import { crc32c, Writer } from '@platformatic/kafka'
+import { ZSTD_FASTEST } from '../compression.ts'
 
 /** Position of each field in a batch, bytes. */
 export const BATCH = {
@@ -63,12 +66,17 @@ export interface BatchProducer {
   readonly isTransactional: boolean
 }
 
-/** One uncompressed batch with its checksum. The leader sets the base offset. */
-export function encodeRecordBatch(
-  records: readonly OutgoingRecord[],
-  producer: BatchProducer | null,
-  nowMs: number,
-): Buffer {
+/** The records of a batch, with room for its header before them. */
+export interface EncodedRecords {
+  readonly bytes: Buffer
+  readonly isCompressed: boolean
+  readonly count: number
+  readonly baseTimestampMs: number
+  readonly maxTimestampMs: number
+}
+
+/** Encodes the records of one batch, uncompressed. */
+export function encodeRecords(records: readonly OutgoingRecord[], nowMs: number): EncodedRecords {
   const [first] = records
   assert(first !== undefined, 'a batch has at least one record')
   const baseTimestampMs = first.timestampMs ?? nowMs
@@ -83,12 +91,12 @@ export function encodeRecordBatch(
     batchBytes += varintBytes(length) + length
     offsetDelta += 1
   }
-  const batch = Buffer.allocUnsafe(batchBytes)
+  const bytes = Buffer.allocUnsafe(batchBytes)
   let at: number = BATCH.records
   offsetDelta = 0
   for (const record of records) {
     at = writeRecord(
-      batch,
+      bytes,
       at,
       record,
       offsetDelta,
@@ -97,21 +105,36 @@ export function encodeRecordBatch(
     offsetDelta += 1
   }
   assert(at === batchBytes, 'a batch fills the bytes that were measured')
+  const count = records.length
+  return { bytes, isCompressed: false, count, baseTimestampMs, maxTimestampMs }
+}
+
+/** The same compressed with zstd, on another thread, where that saves bytes. */
+export async function compressRecords(records: EncodedRecords): Promise<EncodedRecords> {
+  const plain = records.bytes.subarray(BATCH.records)
+  if (plain.length < COMPRESSED_FROM_BYTES) return records
+  const fewer = await zstd(plain, ZSTD_FASTEST)
+  if (fewer.length >= plain.length) return records
+  const header = records.bytes.subarray(0, BATCH.records)
+  return { ...records, bytes: Buffer.concat([header, fewer]), isCompressed: true }
+}
+
+/** Writes the header of a batch, its checksum included. The leader sets the base offset. */
+export function sealBatch(records: EncodedRecords, producer: BatchProducer | null): Buffer {
+  const { bytes: batch, isCompressed, count, baseTimestampMs, maxTimestampMs } = records
   batch.writeBigInt64BE(0n, BATCH.baseOffset)
-  batch.writeInt32BE(batchBytes - LENGTH_END, BATCH.length)
+  batch.writeInt32BE(batch.length - LENGTH_END, BATCH.length)
   batch.writeInt32BE(ABSENT, BATCH.leaderEpoch)
   batch.writeInt8(BATCH_MAGIC, BATCH.magic)
-  batch.writeInt16BE(
-    producer?.isTransactional === true ? ATTRIBUTES.isTransactional : 0,
-    BATCH.attributes,
-  )
-  batch.writeInt32BE(records.length - 1, BATCH.lastOffsetDelta)
+  const transactional = producer?.isTransactional === true ? ATTRIBUTES.isTransactional : 0
+  batch.writeInt16BE(transactional | (isCompressed ? ZSTD : 0), BATCH.attributes)
+  batch.writeInt32BE(count - 1, BATCH.lastOffsetDelta)
   batch.writeBigInt64BE(BigInt(baseTimestampMs), BATCH.baseTimestamp)
   batch.writeBigInt64BE(BigInt(maxTimestampMs), BATCH.maxTimestamp)
   batch.writeBigInt64BE(producer?.producerId ?? BigInt(ABSENT), BATCH.producerId)
   batch.writeInt16BE(producer?.epoch ?? ABSENT, BATCH.producerEpoch)
   batch.writeInt32BE(producer?.baseSequence ?? ABSENT, BATCH.baseSequence)
-  batch.writeInt32BE(records.length, BATCH.recordCount)
+  batch.writeInt32BE(count, BATCH.recordCount)
   batch.writeUInt32BE(checksumOf(batch.subarray(BATCH.attributes)), BATCH.checksum)
   return batch
 }

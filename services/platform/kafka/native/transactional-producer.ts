@@ -10,7 +10,13 @@ import type { InputOffset, OutgoingMessage } from '../log-client.ts'
 import type { Cluster, RequestKind } from './cluster.ts'
 import { type ErrorName, KafkaAnswerError } from './kafka-errors.ts'
 import type { Membership } from './membership.ts'
-import { encodeRecordBatch, type OutgoingRecord } from './record-batch.ts'
+import {
+  compressRecords,
+  encodeRecords,
+  sealBatch,
+  type EncodedRecords,
+  type OutgoingRecord,
+} from './record-batch.ts'
 import {
   ADD_OFFSETS,
   ADD_PARTITIONS,
@@ -126,6 +132,8 @@ export class TransactionalProducer {
   async #commitAll({ messages, offsets, membership }: TransactionContent): Promise<void> {
     const outputs = outputsOf(messages)
     const deadlineMs = performance.now() + this.#options.timeoutMs
+    // While the offsets are on their way.
+    for (const output of outputs) encodedOf(output).catch(() => undefined)
     try {
       if (this.#isV2) {
         await this.#commitOffsets(offsets, membership, deadlineMs)
@@ -220,7 +228,7 @@ export class TransactionalProducer {
     const results = await cluster.send(leader, 'commit', PRODUCE[this.#version], {
       transactionalId,
       timeoutMs: PRODUCE_TIMEOUT_MS,
-      batches: outputs.map((output) => this.#batchOf(output)),
+      batches: await Promise.all(outputs.map((output) => this.#batchOf(output))),
     })
     const byPlace = new Map(results.map((result) => [placeOf(result), result]))
     let passing: ErrorName = 'NONE'
@@ -247,14 +255,11 @@ export class TransactionalProducer {
     return passing
   }
 
-  #batchOf(output: PartitionOutput): PartitionBatch {
+  async #batchOf(output: PartitionOutput): Promise<PartitionBatch> {
     const { topic, partition } = output
     const baseSequence = this.#sequenceOf(output)
-    const [piece] = output.pieces
-    assert(piece !== undefined, 'only what still has a piece is produced')
     const producer = { ...this.#identity, baseSequence, isTransactional: true }
-    output.encoded ??= encodeRecordBatch(piece, producer, Date.now())
-    return { topic, partition, batch: output.encoded }
+    return { topic, partition, batch: sealBatch(await encodedOf(output), producer) }
   }
 
   #appended(output: PartitionOutput): void {

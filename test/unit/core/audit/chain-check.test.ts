@@ -117,7 +117,7 @@ test('one value that is altered, whichever it is, is found', () => {
     ({ decisions }) => ({ decisions: decisions.map((one) => ({ ...one, card: 'card-x' })) }),
     ({ decisions }) => ({ decisions: decisions.toReversed() }),
     ({ features }) => ({ features: Buffer.from(features).fill(1, 0, 8) }),
-    () => ({ featureStates: Buffer.alloc(FEATURES, 2) }),
+    ({ decisions }) => ({ featureStates: Buffer.alloc(decisions.length * FEATURES, 3) }),
     () => ({ modelDigest: 'f'.repeat(64) }),
     () => ({ policyVersion: 8 }),
     () => ({ frontier: [] }),

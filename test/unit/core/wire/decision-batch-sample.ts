@@ -36,7 +36,7 @@ export function decisionBatchOf(decisionCount: number, featureCount: number): De
     decidedAtMs: TIME_MS + 20,
     featureCount,
     features,
-    featureStates: Buffer.from([0, 1, 2]),
+    featureStates: Buffer.alloc(decisionCount * featureCount, 2),
     decisions: Array.from({ length: decisionCount }, (_, index) => decisionOf(index)),
     deadLetterOffsets: [1_000_001, 1_000_003],
     digestSalts: Buffer.alloc(decisionCount * 16, 9),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { describe, test } from 'node:test'
-import { gunzipSync, gzipSync } from 'node:zlib'
+import { gzipSync, zstdDecompressSync } from 'node:zlib'
 import fc from 'fast-check'
 import kafkajs from 'kafkajs'
 import snappy from 'snappyjs'
@@ -102,11 +102,14 @@ describe('a compressed batch', () => {
     )
   })
 
-  test('expands from gzip, and what is written as gzip expands elsewhere', async () => {
-    const codec = createBatchCodec('gzip', LIMIT_BYTES)
+  test('expands from gzip', async () => {
+    assert.deepEqual(await expand('gzip', gzipSync(TEXT)), Buffer.from(TEXT))
+  })
+
+  test('that is written with zstd expands elsewhere', async () => {
     const bytes = Buffer.from(TEXT)
-    assert.deepEqual(await codec.decompress(gzipSync(bytes)), bytes)
-    assert.deepEqual(gunzipSync(await codec.compress({ buffer: bytes })), bytes)
+    const written = await createBatchCodec('zstd', LIMIT_BYTES).compress({ buffer: bytes })
+    assert.deepEqual(zstdDecompressSync(written), bytes)
   })
 
   for (const [name, base64] of Object.entries(LZ4_FRAMES)) {
@@ -278,8 +281,8 @@ describe('codecs in kafkajs', () => {
     }
   })
 
-  test('write gzip only, and say so', async () => {
-    for (const compression of COMPRESSIONS.filter((name) => name !== 'gzip')) {
+  test('write zstd only, and say so', async () => {
+    for (const compression of COMPRESSIONS.filter((name) => name !== 'zstd')) {
       await assert.rejects(
         createBatchCodec(compression, LIMIT_BYTES).compress({ buffer: Buffer.from(TEXT) }),
         (error: unknown) =>

@@ -1,10 +1,10 @@
 // Record batches for tests: valid ones of our own encoder, and any others with a correct checksum.
 
+import { encodeRecordBatch } from '../../../../support/plain-batch.ts'
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { crc32c } from '@platformatic/kafka'
 import {
-  encodeRecordBatch,
   type BatchProducer,
   type OutgoingRecord,
 } from '../../../../../services/platform/kafka/native/record-batch.ts'

@@ -1,3 +1,4 @@
+import { encodeRecordBatch } from '../../../../support/plain-batch.ts'
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { describe, test } from 'node:test'
@@ -7,7 +8,6 @@ import fc from 'fast-check'
 import snappy from 'snappyjs'
 import type { Compression } from '../../../../../services/platform/kafka/compression.ts'
 import {
-  encodeRecordBatch,
   type BatchProducer,
   type OutgoingRecord,
 } from '../../../../../services/platform/kafka/native/record-batch.ts'

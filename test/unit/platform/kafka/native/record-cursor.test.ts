@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { randomBytes } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { isSluiceError } from '../../../../../services/core/errors.ts'
-import { encodeRecordBatch } from '../../../../../services/platform/kafka/native/record-batch.ts'
+import { encodeRecordBatch } from '../../../../support/plain-batch.ts'
+import {
+  compressRecords,
+  encodeRecords,
+  sealBatch,
+  type OutgoingRecord,
+} from '../../../../../services/platform/kafka/native/record-batch.ts'
 import type { LogRecord } from '../../../../../services/platform/kafka/log-client.ts'
 import {
   RECORD_HEADER_BYTES_MAX,
@@ -464,6 +471,26 @@ describe('a hostile log', () => {
     const text = 'x'.repeat(RECORD_HEADER_BYTES_MAX - 5)
     assert.equal(await refusalOf({ h: text }), null)
     assert.equal(await refusalOf({ h: `${text}x` }), 'too_large')
+  })
+
+  test('may be in a batch that was compressed where that saves bytes, and only there', async () => {
+    const record = (value: Buffer): OutgoingRecord => ({ key: 'key', value })
+    const long = [record(Buffer.alloc(20_000, 'ab')), record(Buffer.from('last'))]
+    for (const [records, isCompressed] of [
+      [long, true],
+      [[record(randomBytes(20_000))], false],
+      [[record(Buffer.alloc(16_000))], false],
+    ] as const) {
+      const encoded = await compressRecords(encodeRecords(records, NOW_MS))
+      assert.equal(encoded.isCompressed, isCompressed)
+      const batch = sealBatch(encoded, null)
+      assert.equal(batch.length < 1_000, isCompressed)
+      const read = await takeAll(cursorOver(batch))
+      assert.deepEqual(
+        read.map(({ value, refused }) => [value, refused]),
+        records.map(({ value }) => [value, null]),
+      )
+    }
   })
 
   test('may have a compressed batch of many records, which become objects a piece at a time', async () => {
