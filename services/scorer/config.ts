@@ -45,8 +45,8 @@ export interface ScorerConfig extends KafkaConnection {
   readonly eventAheadMsMax: number
   /** Longest wait for an answer of Redis before a partition continues without its state. */
   readonly stateTimeoutMs: number
-  /** Most decoded events in memory, over all partitions. */
-  readonly stateCacheEventsMax: number
+  /** Memory for decoded state of all partitions, MiB. */
+  readonly stateCacheMib: number
   readonly sessionTimeoutMs: number
   readonly metrics: { readonly host: string; readonly port: number }
   readonly deadLetterHmacKey: string

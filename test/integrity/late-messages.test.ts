@@ -43,7 +43,7 @@ async function decideDisturbed(t: TestContext, without: Guard | null): Promise<D
         SLUICE_BATCH_SIZE_MAX: '32',
         SLUICE_LATE_VALUES_MAX: '2',
         // Every batch reads all of its values, so that a loss in Redis is noticed at once.
-        SLUICE_STATE_CACHE_EVENTS_MAX: '0',
+        SLUICE_STATE_CACHE_MIB: '0',
         SLUICE_REDIS_URL: redisUrl,
         // The next scorer takes the place of the killed one at once.
         SLUICE_GROUP_INSTANCE_ID: 'killed',

@@ -42,7 +42,7 @@ import { runSluice } from '../support/sluice-command.ts'
 import { openStream, PARTITION_COUNT, SHORT_SESSION, simulatedEvents } from '../support/streams.ts'
 
 /** Every batch reads all of its values, so that a change in Redis is noticed at once. */
-const NOTHING_KEPT = { SLUICE_STATE_CACHE_EVENTS_MAX: '0' }
+const NOTHING_KEPT = { SLUICE_STATE_CACHE_MIB: '0' }
 /** Decisions that the log cannot reproduce. */
 const NOT_IN_THE_LOG = ['degraded', 'expired', 'behind_reach']
 

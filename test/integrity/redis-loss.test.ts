@@ -52,7 +52,7 @@ async function decideDisturbed(
       SLUICE_ALIGNMENT: alignment,
       SLUICE_BATCH_SIZE_MAX: String(BATCH_SIZE_MAX),
       // Every batch reads all of its values, so that a loss in Redis is noticed at once.
-      SLUICE_STATE_CACHE_EVENTS_MAX: '0',
+      SLUICE_STATE_CACHE_MIB: '0',
       SLUICE_REDIS_URL: proxy.url,
     }),
     without,

@@ -46,7 +46,7 @@ async function decideAndReplay(t: TestContext, without: Guard | null): Promise<R
     SLUICE_MODEL_STORE: temporaryFolder(t, 'store'),
     SLUICE_REDIS_URL: redisUrl,
     // Every batch reads all of its values, so that a loss in Redis is noticed at once.
-    SLUICE_STATE_CACHE_EVENTS_MAX: '0',
+    SLUICE_STATE_CACHE_MIB: '0',
   })
   const crowd = { cards: CARDS, terminals: 200, merchants: 100 }
   const events = disturbed(await simulatedEvents(TRANSACTIONS, crowd))

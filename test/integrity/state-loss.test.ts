@@ -26,7 +26,7 @@ import { eventually } from '../support/poll.ts'
 import { PARTITION_COUNT, SHORT_SESSION } from '../support/streams.ts'
 
 /** Every batch reads all of its values, so that damage in Redis is noticed at once. */
-const NOTHING_KEPT = { SLUICE_STATE_CACHE_EVENTS_MAX: '0' }
+const NOTHING_KEPT = { SLUICE_STATE_CACHE_MIB: '0' }
 
 async function lossesOf({ scorer }: LiveRun, cause: string): Promise<number> {
   return scorer.metric('sluice_state_losses_total', `cause="${cause}"`)

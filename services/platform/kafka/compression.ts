@@ -1,6 +1,6 @@
 // Reads compressed Kafka batches, each codec with a limit on the expanded size. kafkajs reads gzip only, and without a
-// limit: a megabyte of zeros, compressed twice, would fill all memory. Sluice itself writes uncompressed or gzip
-// batches; it also reads snappy, lz4 and zstd from others.
+// limit: a megabyte of zeros, compressed twice, would fill all memory. Sluice itself writes uncompressed or zstd
+// batches; it also reads gzip, snappy and lz4 from others.
 
 import { promisify } from 'node:util'
 import { constants, gunzip, zstdCompress, zstdDecompress } from 'node:zlib'

@@ -109,6 +109,28 @@ export class PartitionState {
     }
   }
 
+  /** The batch is folded into the snapshot right after this. Returns how far each partition is seen. */
+  beginFold(snapshot: PartitionSnapshot): readonly (PartitionProgress | null)[] {
+    this.#session?.beginFold(snapshot)
+    if (this.#deps.alignment === 'live') snapshot.entityHorizonMs = this.#horizonMs(snapshot)
+    return snapshot.progress
+  }
+
+  /** The batch is folded. */
+  endFold(snapshot: PartitionSnapshot, taken: Taken, fold: PartitionFold): void {
+    const session = this.#session
+    if (session !== null) session.endFold(snapshot, this.#progressAfter(session, taken, fold))
+  }
+
+  #progressAfter(
+    { progress: { generation } }: PartitionSession,
+    { nextOffset, labelNextOffset }: Taken,
+    fold: PartitionFold,
+  ): PartitionProgress {
+    // An earlier owner may have written further: those records are decided and applied again.
+    return { generation, nextOffset, labelNextOffset, ...fold.position }
+  }
+
   /** Transactions before this time may need state that the most advanced partition no longer holds. */
   #horizonMs({ progress }: PartitionSnapshot): number {
     let newestMs = -Infinity
@@ -125,10 +147,7 @@ export class PartitionState {
     const session = this.#session
     if (session === null) return
     const { partition } = this.#deps.inbox
-    const { nextOffset, labelNextOffset } = taken
-    const { generation } = session.progress
-    // An earlier owner may have written further: those records are decided and applied again.
-    const progress = { generation, nextOffset, labelNextOffset, ...fold.position }
+    const progress = this.#progressAfter(session, taken, fold)
     try {
       const reply = await session.write(snapshot, progress, this.#committed)
       if (reply === 'fenced') throw fenced(partition)

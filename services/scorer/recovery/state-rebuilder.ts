@@ -195,6 +195,7 @@ export class Refold {
     }
     const { generation } = session.progress
     const progress: PartitionProgress = { generation, ...frontier, ...this.#fold.position }
+    session.endFold(snapshot, progress)
     // Other partitions of this process read memory up to what Redis holds: only that part may be compacted.
     const { newestEventMs } = session.progress
     const committed = { ...this.#reached, newestEventMs }

@@ -44,6 +44,13 @@ export const ATTRIBUTES = {
   isControl: 0x20,
 } as const
 
+/** Number of zstd among the compressions. */
+const ZSTD = 4
+/** Smaller batches, as live ones are, stay uncompressed: setting up the compressor costs more than it saves. */
+const COMPRESSED_FROM_BYTES = 16_384
+
+const zstd = promisify(zstdCompress)
+
 /** Number of bytes before those that the length field counts. */
 export const LENGTH_END = BATCH.length + 4
 

@@ -74,7 +74,15 @@ interface PartitionOutput extends TopicPartition {
   readonly pieces: OutgoingRecord[][]
   lastPieceBytes: number
   /** The first piece, once encoded: a repetition must send the same bytes. */
-  encoded: Buffer | null
+  encoded: Promise<EncodedRecords> | null
+}
+
+/** The first piece of an output, encoded. A failure reaches whoever sends it. */
+function encodedOf(output: PartitionOutput): Promise<EncodedRecords> {
+  const [piece] = output.pieces
+  assert(piece !== undefined, 'an output to be sent has a piece')
+  output.encoded ??= compressRecords(encodeRecords(piece, Date.now()))
+  return output.encoded
 }
 
 /** Initialises the id: earlier incarnations are fenced, and their open transaction is aborted. */
