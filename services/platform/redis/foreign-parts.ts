@@ -9,7 +9,6 @@ import { decodeProgress, type PartitionProgress } from '../../core/stream/partit
 import type { DamageNote } from './damage-note.ts'
 import { entityName, type PartitionKeys } from './keys.ts'
 import type { PartitionOwner, PartitionOwners } from './partition-owners.ts'
-import type { OtherParts } from './partition-snapshot.ts'
 import type { StateCodec } from './state-codec.ts'
 import type { KeptValues } from './value-cache.ts'
 
@@ -49,6 +48,9 @@ export interface ForeignReading {
 
 /** One object for all parts of a partition that are read for a batch. */
 export type MutableCut = { -readonly [Name in keyof Cut]: Cut[Name] }
+
+/** What other partitions know of an entity; null where one of their parts cannot be read, undefined for nothing. */
+export type OtherParts = ReadablePart[] | null | undefined
 
 /** What a batch needs of another partition. */
 interface Wanted {

@@ -7,14 +7,11 @@ import type { ReadablePart } from '../../core/features/engine/fold-state.ts'
 import type { PartitionProgress } from '../../core/stream/partition-progress.ts'
 import type { PartitionSnapshot } from './partition-store-contract.ts'
 import type { MessagePages } from './message-pages.ts'
-import type { ForeignReading, MutableCut } from './foreign-parts.ts'
+import type { ForeignReading, MutableCut, OtherParts } from './foreign-parts.ts'
 import type { HeldValues } from './own-values.ts'
 
 const NO_PARTS: readonly ReadablePart[] = []
 const NO_PROGRESS: readonly (PartitionProgress | null)[] = []
-
-/** What other partitions know of an entity; null where one of their parts cannot be read, undefined for nothing. */
-export type OtherParts = ReadablePart[] | null | undefined
 
 export interface SnapshotContent {
   readonly cards: HeldValues<string, CardHistory>

@@ -83,19 +83,13 @@ async function processWith(
   const [taken, left] = frontierTakenAfter(all, entryCount)
   const readEndMs = clock.monotonicMs()
   const nowMs = clock.nowMs()
-  const progress = snapshot === null ? [] : state.beginFold(snapshot)
+  const progress = state.beginFold(snapshot)
   if (snapshot !== null) onRead(progress)
-  const decided = await decideBatch(
-    taken,
-    {
-      ...{ fold, state: snapshot, progress, blocks },
-      onFolded: () => {
-        if (snapshot !== null) state.endFold(snapshot, taken, fold)
-      },
-    },
-    nowMs,
-    output.decide,
-  )
+  const onFolded = (): void => {
+    state.endFold(snapshot, taken, fold)
+  }
+  const place = { fold, state: snapshot, progress, blocks, onFolded }
+  const decided = await decideBatch(taken, place, nowMs, output.decide)
   const scoredAtMs = clock.nowMs()
   const decidedMs = clock.monotonicMs()
   const sinceDecidedMs = (): number => clock.monotonicMs() - decidedMs

@@ -110,16 +110,18 @@ export class PartitionState {
   }
 
   /** The batch is folded into the snapshot right after this. Returns how far each partition is seen. */
-  beginFold(snapshot: PartitionSnapshot): readonly (PartitionProgress | null)[] {
+  beginFold(snapshot: PartitionSnapshot | null): readonly (PartitionProgress | null)[] {
+    if (snapshot === null) return []
     this.#session?.beginFold(snapshot)
     if (this.#deps.alignment === 'live') snapshot.entityHorizonMs = this.#horizonMs(snapshot)
     return snapshot.progress
   }
 
   /** The batch is folded. */
-  endFold(snapshot: PartitionSnapshot, taken: Taken, fold: PartitionFold): void {
+  endFold(snapshot: PartitionSnapshot | null, taken: Taken, fold: PartitionFold): void {
     const session = this.#session
-    if (session !== null) session.endFold(snapshot, this.#progressAfter(session, taken, fold))
+    if (snapshot === null || session === null) return
+    session.endFold(snapshot, this.#progressAfter(session, taken, fold))
   }
 
   #progressAfter(
