@@ -1,6 +1,6 @@
 // Decoded values that stay in memory between the micro-batches of a partition session. One bound in bytes for all partitions of a process:
 // how many of them there are changes with every rebalance. What goes first is what was not used since its turn came last
-// (the clock of second chance, Corbato 1968): nearly the least recently used, and to put a value again annotations it.
+// (the clock of second chance, Corbato 1968): nearly the least recently used, and to put a value again marks it.
 
 /** What a value is kept under. */
 export type ValueId = string | number

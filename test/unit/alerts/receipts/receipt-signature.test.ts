@@ -75,7 +75,7 @@ test('a signing key that is none is a problem, told without it', () => {
       read.throwIfInvalid()
     },
     (error: Error) =>
-      /SLUICE_RECEIPT_KEY is no key/.test(error.message) && !/my-secret/.test(error.message),
+      /SLUICE_RECEIPT_KEY is not a key/.test(error.message) && !/my-secret/.test(error.message),
   )
   assert.ok(readReceiptKey(new EnvReader({ SLUICE_RECEIPT_KEY: textOf(1) })) !== null)
   assert.equal(readReceiptKey(new EnvReader({})), null)

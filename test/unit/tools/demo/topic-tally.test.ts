@@ -49,6 +49,7 @@ function blockOf(
     partition,
     decisions,
     features,
+    featureStates: null,
   })
   return ['decisions', { partition, offset: timestampMs, timestampMs, value }]
 }
