@@ -115,9 +115,11 @@ test('a scorer stores its state with its documented commands, and needs each of 
         const reading = await session.read([], [entityKeyOf('terminal', 1)], frontier)
         if (reading.kind !== 'read') throw new Error('The state is not what was left.')
         const { snapshot } = reading
+        const progress = { ...from, nextOffset: offset + 1 }
+        session.beginFold(snapshot)
         snapshot.ownEntity('terminal', 1).insert(offset, offset, offset, 1)
         if (offset === 0) snapshot.messages?.keep(0, 0, Buffer.from('message'))
-        const progress = { ...from, nextOffset: offset + 1 }
+        session.endFold(snapshot, progress)
         strictEqual(
           await session.write(snapshot, progress, { ...frontier, newestEventMs }),
           'written',

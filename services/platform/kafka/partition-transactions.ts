@@ -4,6 +4,7 @@
 
 import kafkajs, { type Kafka, type Producer, type TopicMessages, type Transaction } from 'kafkajs'
 import { SluiceError } from '../../core/errors.ts'
+import { registerCompressionCodecs } from './compression.ts'
 import { coordinatorRefusal } from './coordinator-refusal.ts'
 import { rememberCoordinators } from './remembered-coordinators.ts'
 import type { InputOffset } from './log-client.ts'
@@ -36,6 +37,7 @@ export async function openPartitionTransactions(
   options: PartitionTransactionsOptions,
 ): Promise<PartitionTransactions> {
   rememberCoordinators()
+  registerCompressionCodecs()
   const producer = options.kafka.producer({
     transactionalId: options.transactionalId,
     transactionTimeout: options.timeoutMs ?? TRANSACTION_TIMEOUT_MS,
