@@ -119,7 +119,7 @@ function change(
       const event = eventAt(kind === 'event' ? timeMs + ms : timeMs - ms, offset)
       const isRetry = card.isRetry(event.timeMs, event.idHash, event.intentHash)
       card.insert(event, isRetry, isWide ? undefined : NARROW)
-    } else if (kind === 'outcome') card.setOutcome(offset - ms, 2)
+    } else if (kind === 'outcome') card.setOutcome(Math.max(committed, offset - ms), 2)
     else if (kind === 'cause') {
       // Only of what is held.
       if (card.indexOfOffset(offset - 1 - ms) >= 0) card.addCause(offset - 1 - ms, offset)
