@@ -14,6 +14,7 @@ import { spec } from 'node:test/reporters'
 import { parseArgs } from 'node:util'
 import { SluiceError } from '../services/core/errors.ts'
 import { installAuditor } from './support/auditor.ts'
+import { useClassArchive } from './support/class-archive.ts'
 import { durationReport, schedule, type Group } from './support/schedule.ts'
 import { buildServices, type ServicesBuild } from './support/services-build.ts'
 import { provisionTestStack, type TestStack } from './support/test-stack.ts'
@@ -48,17 +49,15 @@ let stack: TestStack | null = null
 let build: ServicesBuild | null = null
 try {
   if (suites.some((suite) => NEEDS_SERVERS.has(suite))) {
-    build = await buildServices(interrupted.signal)
-    stack = await provisionTestStack({
-      root: join(import.meta.dirname, '..'),
-      env: process.env,
-      onProgress: (line) => process.stderr.write(`sluice: ${line}\n`),
-      signal: interrupted.signal,
-    })
-    await installAuditor({
-      onProgress: (line) => process.stderr.write(`sluice: ${line}\n`),
-      signal: interrupted.signal,
-    })
+    const root = join(import.meta.dirname, '..')
+    const onProgress = (line: string): void => {
+      process.stderr.write(`sluice: ${line}\n`)
+    }
+    const { signal } = interrupted
+    build = await buildServices(signal)
+    stack = await provisionTestStack({ root, env: process.env, onProgress, signal })
+    await useClassArchive({ root, onProgress, signal })
+    await installAuditor({ onProgress, signal })
     process.env['SLUICE_KAFKA_BROKERS'] = stack.brokers.join(',')
     // A given one stays as it is: it may carry the password, which this URL does not.
     if (!stack.isRedisGiven) process.env['SLUICE_REDIS_URL'] = stack.redisUrl

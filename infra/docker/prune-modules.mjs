@@ -1,5 +1,5 @@
-// Removes from a node_modules folder what a running service never reads: source maps, type declarations, bundles
-// for browsers, and what only tests use.
+// Removes from a node_modules folder what a running service never reads: source maps, TypeScript, bundles for
+// browsers, tests and documents of packages, and what only our own tests use.
 //
 // `node infra/docker/prune-modules.mjs [node_modules]`. Prints what it saved. Licences stay.
 
@@ -8,9 +8,12 @@ import { join } from 'node:path'
 
 /** An optional dependency that only tests use. */
 const DEVELOPMENT_PACKAGES = ['cloudevents']
-const NEVER_READ = /\.(map|d\.ts|d\.mts|d\.cts|tsbuildinfo)$/
+const NEVER_READ = /\.(map|ts|mts|cts|tsbuildinfo|html)$/
+/** Folders at the top of a package. */
+const PACKAGE_ONLY = /(^|node_modules\/)(@[^/]+\/)?[^@/][^/]*\/(test|docs|benchmarks?)$/
 /** Node takes the file that `main` names (tf.node.js and the like); these are for browsers and bundlers. */
-const BROWSER_BUNDLE = /^@tensorflow\/tfjs[^/]*\/dist\/[^/]+\.(es2017|fesm|min)(\.[a-z0-9]+)*\.js$/
+const BROWSER_BUNDLE =
+  /^@tensorflow\/tfjs[^/]*\/dist\/(miniprogram\/|[^/]+\.(es2017|fesm|min)(\.[a-z0-9]+)*\.js$|tf(-(core|layers|converter|data))?\.js$)/
 const BYTES_PER_MIB = 1024 * 1024
 
 const modules = process.argv[2] ?? 'node_modules'
@@ -34,7 +37,8 @@ function remove(path) {
 function walk(folder) {
   for (const entry of readdirSync(join(modules, folder), { withFileTypes: true })) {
     const path = folder === '' ? entry.name : `${folder}/${entry.name}`
-    if (entry.isDirectory()) walk(path)
+    if (entry.isDirectory() && PACKAGE_ONLY.test(path)) remove(join(modules, path))
+    else if (entry.isDirectory()) walk(path)
     else if (NEVER_READ.test(path) || BROWSER_BUNDLE.test(path)) remove(join(modules, path))
     else if (entry.isFile()) keptBytes += statSync(join(modules, path)).size
   }

@@ -1,6 +1,7 @@
 // Formats one alert for people, on one line.
 
 import type { Enforced } from '../core/active-blocks.ts'
+import { minorDigitsOf } from '../core/currency.ts'
 import type { Alert, AlertAction, AlertCause } from '../core/wire/records.ts'
 import { tableLine } from './table.ts'
 
@@ -22,9 +23,6 @@ const CAUSE_TEXTS: Readonly<Record<AlertCause, string>> = {
   genuine_label: 'the payment was genuine',
   correction: 'a label was taken back',
 }
-
-// Currencies are three letters, so this stays small.
-const minorDigits = new Map<string, number>()
 
 /** True when output to this stream is coloured: on terminals only, and not when NO_COLOR is set. */
 export function wantsColor(isTTY: boolean, env: NodeJS.ProcessEnv): boolean {
@@ -62,7 +60,7 @@ export function receiptLine({ card, action }: Alert, { status, reason }: Enforce
 
 /** Formats minor units as the currency does: 12345 is 123.45 in EUR, and 12,345 in JPY. */
 export function amountText(amountMinor: number, currency: string): string {
-  const digits = minorDigitsOf(currency)
+  const digits = minorDigitsOf(currency) ?? MINOR_DIGITS_DEFAULT
   return (amountMinor / 10 ** digits).toLocaleString('en-US', {
     minimumFractionDigits: digits,
     maximumFractionDigits: digits,
@@ -100,15 +98,4 @@ function colorOf(action: AlertAction): string {
     case 'release':
       return GREEN
   }
-}
-
-function minorDigitsOf(currency: string): number {
-  const known = minorDigits.get(currency)
-  if (known !== undefined) return known
-  const digits = /^[A-Z]{3}$/.test(currency)
-    ? (new Intl.NumberFormat('en-US', { style: 'currency', currency }).resolvedOptions()
-        .maximumFractionDigits ?? MINOR_DIGITS_DEFAULT)
-    : MINOR_DIGITS_DEFAULT
-  minorDigits.set(currency, digits)
-  return digits
 }

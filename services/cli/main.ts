@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import { redactText } from '../core/card-numbers.ts'
 import { SluiceError } from '../core/errors.ts'
+import { installOwnCatalogue } from '../platform/own-catalogue.ts'
 import { Interrupted, repositoryRoot, type CommandModule } from './command.ts'
 
 const EXIT_USAGE = 2
@@ -48,10 +49,20 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
     'stream simulated or recorded transactions into Kafka',
     () => import('./commands/produce.ts'),
   ],
+  [
+    'bridge',
+    "turn a team's own topic into transactions and labels",
+    () => import('./commands/bridge.ts'),
+  ],
   ['train', 'make a model from history', () => import('./commands/train.ts')],
   ['evaluate', 'assess the models by a published protocol', () => import('./commands/evaluate.ts')],
   ['model', 'verify models, and change which one decides', () => import('./commands/model.ts')],
   ['policy', 'check policies, and change which one decides', () => import('./commands/policy.ts')],
+  [
+    'rates',
+    'import exchange rates, and change those in force',
+    () => import('./commands/rates.ts'),
+  ],
   ['list', "look at the policy's lists, and change them", () => import('./commands/list.ts')],
   [
     'tensorflow',
@@ -71,6 +82,11 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
     'enforce',
     'refuse payments of blocked cards, and answer with receipts',
     () => import('./commands/enforce.ts'),
+  ],
+  [
+    'gateway',
+    'score transactions over HTTP, with an answer in time',
+    () => import('./commands/gateway.ts'),
   ],
   ['queue', 'show the open cases, the most urgent first', () => import('./commands/queue.ts')],
   [
@@ -181,6 +197,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 })
 
 try {
+  installOwnCatalogue(process.env)
   const program = await buildProgram(process.argv.slice(2))
   if (process.argv.length <= 2) program.outputHelp()
   else await program.parseAsync()

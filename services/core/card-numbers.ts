@@ -64,6 +64,8 @@ const HEX_ID =
   /(?<![0-9a-z])(?:(?:[0-9a-f]{8}){2,8}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![0-9a-z])/gi
 /** Track 1 puts one letter before a number; an id with two letters is one. */
 const HEX_LETTERS = /[a-f].*[a-f]/i
+const DIGIT_OF_ANY_SCRIPT = /\p{Nd}/gu
+const IS_DIGIT = /^\p{Nd}$/u
 const CREDENTIALS = /(\/\/[^\s/@:]{0,256}:)[^\s/@]{1,256}@/g
 
 /** The text without card numbers, and without passwords in URLs. Linear in the length of the text. */
@@ -95,6 +97,20 @@ export function holdsCardNumber(text: string): boolean {
       if (SCHEME.test(digits.join('')) && passesLuhn(digits)) return true
     }
     return false
+  })
+}
+
+/**
+ * The text with the digits of all scripts as ASCII digits, so that a card number is found in each of them. Other
+ * characters may change too: only for checks.
+ */
+export function withAsciiDigits(text: string): string {
+  return text.normalize('NFKC').replaceAll(DIGIT_OF_ANY_SCRIPT, (digit) => {
+    // Unicode encodes the digits of a script in order, from zero to nine.
+    const code = digit.codePointAt(0) ?? 0
+    let value = 0
+    while (value < 9 && IS_DIGIT.test(String.fromCodePoint(code - value - 1))) value += 1
+    return String(value)
   })
 }
 

@@ -5,7 +5,7 @@
 // one, and the grouping depends only on the set of open alerts, never on their order of arrival.
 
 import assert from 'node:assert/strict'
-import type { RateTable } from './currency.ts'
+import type { RateTable } from './rates/rate-table.ts'
 import { expectedLossMinorOf, priorityOf } from './decision/decide.ts'
 import type { Label } from './transaction.ts'
 import { type Alert, type Disposition, type Finding, FINDINGS } from './wire/records.ts'

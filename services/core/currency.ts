@@ -1,82 +1,34 @@
-// Amounts of different currencies are never summed directly: features convert them to a reference currency by a dated
-// rate table.
-
-import { createHash } from 'node:crypto'
-
-/** From `fromMs` on, one minor unit of `currency` is worth `minorRate` minor units of the reference. */
-export interface CurrencyRate {
-  readonly currency: string
-  readonly fromMs: number
-  readonly minorRate: number
-}
-
-/** Rates by currency. `digest` names the table in manifests and decisions. */
-export interface RateTable {
-  readonly reference: string
-  readonly digest: string
-  /** Minor units of the reference currency, rounded half up; null when the table has no rate for it. */
-  toReferenceMinor(amountMinor: number, currency: string, timeMs: number): number | null
-}
-
-const NO_RATES: readonly CurrencyRate[] = []
-
-/** Compiles a table; entries of one currency may come in any order of dates. */
-export function createRateTable(reference: string, rates: readonly CurrencyRate[]): RateTable {
-  const byCurrency = new Map<string, CurrencyRate[]>()
-  for (const rate of rates) {
-    const list = byCurrency.get(rate.currency) ?? []
-    list.push(rate)
-    byCurrency.set(rate.currency, list)
-  }
-  for (const list of byCurrency.values()) list.sort((a, b) => b.fromMs - a.fromMs)
-  return {
-    reference,
-    digest: createHash('sha256')
-      .update(JSON.stringify([reference, rates]))
-      .digest('hex'),
-    toReferenceMinor(amountMinor, currency, timeMs) {
-      if (currency === reference) return amountMinor
-      for (const { fromMs, minorRate } of byCurrency.get(currency) ?? NO_RATES) {
-        if (fromMs <= timeMs) return Math.floor(amountMinor * minorRate + 0.5)
-      }
-      return null
-    },
-  }
-}
-
-const YEAR_2000_MS = 946_684_800_000
+// Currencies of ISO 4217 and their minor units.
 
 /**
- * The table that ships: round numbers near the rates of 2024, for demos and tests, not market data. Yen and won have no
- * minor digits, so one of their units corresponds to one of our minor units.
+ * Currencies of ISO 4217 by minor digits: list one as published by SIX on 2024-06-25 (amendment 176), with the
+ * amendments since then up to 2026-01-01 (XCG, XAD), and the withdrawn codes that histories and the rates of the
+ * European Central Bank still hold. Codes without a minor unit (metals, XDR, XTS, XXX) are not currencies of payments.
  */
-export const DEFAULT_RATES: RateTable = createRateTable(
-  'EUR',
-  (
-    [
-      ['USD', 0.92],
-      ['GBP', 1.17],
-      ['CHF', 1.04],
-      ['SEK', 0.088],
-      ['NOK', 0.086],
-      ['DKK', 0.134],
-      ['PLN', 0.23],
-      ['CZK', 0.04],
-      ['HUF', 0.0026],
-      ['RON', 0.2],
-      ['CAD', 0.68],
-      ['AUD', 0.61],
-      ['NZD', 0.56],
-      ['SGD', 0.69],
-      ['INR', 0.011],
-      ['BRL', 0.17],
-      ['MXN', 0.051],
-      ['TRY', 0.029],
-      ['ZAR', 0.05],
-      ['CNY', 0.128],
-      ['HKD', 0.118],
-      ['JPY', 0.61],
-      ['KRW', 0.068],
-    ] as const
-  ).map(([currency, minorRate]) => ({ currency, fromMs: YEAR_2000_MS, minorRate })),
+const CODES_BY_DIGITS: readonly (readonly [digits: number, codes: string])[] = [
+  [0, 'BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF'],
+  [
+    2,
+    'AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW CNY ' +
+      'COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS ' +
+      'INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR ' +
+      'MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP ' +
+      'STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XAD XCD XCG YER ZAR ZMW ZWG',
+  ],
+  [3, 'BHD IQD JOD KWD LYD OMR TND'],
+  [4, 'CLF UYW'],
+  // Withdrawn.
+  [0, 'BYR TRL'],
+  [2, 'ANG BGN CUC CYP EEK HRK LTL LVL MRO MTL ROL SIT SKK SLL STD VEF ZWL'],
+]
+
+const MINOR_DIGITS: ReadonlyMap<string, number> = new Map(
+  CODES_BY_DIGITS.flatMap(([digits, codes]) =>
+    codes.split(' ').map((code): [string, number] => [code, digits]),
+  ),
 )
+
+/** Digits after the decimal point of this ISO 4217 code, such as 2 for EUR and 0 for JPY; undefined for any other text. */
+export function minorDigitsOf(currency: string): number | undefined {
+  return MINOR_DIGITS.get(currency)
+}

@@ -2,6 +2,7 @@
 // it, and in the sample every digit is masked (P8).
 
 import { createHmac } from 'node:crypto'
+import type { MappingFault } from './mapping/mapping-fault.ts'
 import type { ReceiptFault } from './receipt-join.ts'
 import type { DeadLetter } from './wire/records.ts'
 
@@ -44,7 +45,7 @@ export interface RawMessage {
 
 export function deadLetterOf(
   message: RawMessage,
-  reason: RejectReason | ReceiptFault,
+  reason: RejectReason | ReceiptFault | MappingFault,
   field: string | null,
   hmacKey: string,
   nowMs: number,

@@ -6,6 +6,7 @@ import { codeAt } from './card-numbers.ts'
 
 const M = 0x5bd1e995
 const KAFKA_SEED = 0x9747b28c
+const ASCII_MAX = 0x7f
 
 /** 32-bit MurmurHash2 of the bytes, as an unsigned number. */
 export function murmur2(bytes: Uint8Array, seed: number = KAFKA_SEED): number {
@@ -35,50 +36,57 @@ export function partitionOf(key: Uint8Array, partitionCount: number): number {
   return (murmur2(key) & 0x7fffffff) % partitionCount
 }
 
-/**
- * `murmur2` of a string's bytes without encoding it first. Only for ASCII strings, which decoded identifiers are. Hot
- * path.
- */
-export function murmur2Ascii(text: string, seed: number = KAFKA_SEED): number {
-  const length = text.length
+/** `murmur2` of a string's UTF-8 bytes. An ASCII string, as most identifiers are, is not encoded first. Hot path. */
+export function murmur2Text(text: string, seed: number = KAFKA_SEED): number {
+  const bytes = byteText(text)
+  const length = bytes.length
   let hash = seed ^ length
   let index = 0
   for (; index + 4 <= length; index += 4) {
-    const word = mixed(asciiWord(text, index))
+    const word = mixed(wordAt(bytes, index))
     hash = Math.imul(hash, M) ^ word
   }
-  if (index < length) hash = Math.imul(hash ^ asciiRest(text, index), M)
+  if (index < length) hash = Math.imul(hash ^ restAt(bytes, index), M)
   return finish(hash)
 }
 
 /**
- * `murmur2Ascii` with two seeds in one pass, which costs little more than one since the words are mixed once. Returns
+ * `murmur2Text` with two seeds in one pass, which costs little more than one since the words are mixed once. Returns
  * one exact number of 48 bits: the low 16 of the first hash above all 32 of the second. Hot path.
  */
-export function murmur2AsciiPair(text: string, seedHigh: number, seedLow: number): number {
-  const length = text.length
+export function murmur2TextPair(text: string, seedHigh: number, seedLow: number): number {
+  const bytes = byteText(text)
+  const length = bytes.length
   let high = seedHigh ^ length
   let low = seedLow ^ length
   let index = 0
   for (; index + 4 <= length; index += 4) {
-    const word = mixed(asciiWord(text, index))
+    const word = mixed(wordAt(bytes, index))
     high = Math.imul(high, M) ^ word
     low = Math.imul(low, M) ^ word
   }
   if (index < length) {
-    const rest = asciiRest(text, index)
+    const rest = restAt(bytes, index)
     high = Math.imul(high ^ rest, M)
     low = Math.imul(low ^ rest, M)
   }
   return (finish(high) & 0xffff) * 0x1_0000_0000 + finish(low)
 }
 
-/** `partitionOf` for an ASCII key given as a string. */
-export function partitionOfAscii(key: string, partitionCount: number): number {
-  return (murmur2Ascii(key) & 0x7fffffff) % partitionCount
+/** `partitionOf` for a key given as a string. */
+export function partitionOfText(key: string, partitionCount: number): number {
+  return (murmur2Text(key) & 0x7fffffff) % partitionCount
 }
 
-function asciiWord(text: string, index: number): number {
+/** A string with one character for each UTF-8 byte of the text: an ASCII text itself. */
+function byteText(text: string): string {
+  for (let index = 0; index < text.length; index += 1) {
+    if (codeAt(text, index) > ASCII_MAX) return Buffer.from(text).toString('latin1')
+  }
+  return text
+}
+
+function wordAt(text: string, index: number): number {
   return (
     codeAt(text, index) |
     (codeAt(text, index + 1) << 8) |
@@ -88,7 +96,7 @@ function asciiWord(text: string, index: number): number {
 }
 
 /** The last one to three bytes, low first. */
-function asciiRest(text: string, index: number): number {
+function restAt(text: string, index: number): number {
   const count = text.length - index
   let rest = codeAt(text, index)
   if (count >= 2) rest |= codeAt(text, index + 1) << 8

@@ -13,6 +13,12 @@ export const AUTHORISATIONS = ['unknown', 'approved', 'declined', 'pending'] as 
 export const VERDICTS = ['unknown', 'fraud', 'genuine'] as const
 export const LABEL_SOURCES = ['unknown', 'analyst', 'chargeback', 'customer', 'replay'] as const
 
+/** Value of an attribute. */
+export type AttributeValue = string | number | boolean
+
+/** Further facts of a payment by name, such as the result of 3-D Secure. */
+export type Attributes = Readonly<Record<string, AttributeValue>>
+
 /** One card payment attempt, as in schemas/transaction: field names and shapes are those of the schema. */
 export interface Transaction {
   readonly id: string
@@ -39,6 +45,8 @@ export interface Transaction {
   readonly entryMode: (typeof ENTRY_MODES)[number] | null
   readonly authorisation: (typeof AUTHORISATIONS)[number] | null
   readonly intentId: string | null
+  /** Null for none. */
+  readonly attributes: Attributes | null
 }
 
 /** Fraud or genuine, counted only from `knownAtMs`. */

@@ -6,7 +6,6 @@ import { existsSync } from 'node:fs'
 import { copyFile, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDigest } from '../core/control/deployment.ts'
-import { DEFAULT_RATES } from '../core/currency.ts'
 import { isSluiceError, SluiceError } from '../core/errors.ts'
 import { corrupt } from '../core/scoring/field-reader.ts'
 import { readModelFolder, type ModelFolder } from './tensorflow/model-folder.ts'
@@ -32,6 +31,31 @@ export type StoredModel =
       readonly problem: string
     }
 
+/** Keeps complete models under their digest. */
+export interface ModelStore {
+  /** Names the store in messages. */
+  readonly place: string
+  /** Finds a model and checks it. @throws SluiceError SLUICE_MODEL_NOT_FOUND, or as `checkModel` */
+  find(digest: string): Promise<CheckedModel>
+  /** Whether the store has a model of this digest; its files are not read. */
+  has(digest: string): Promise<boolean>
+  /** Stores a model folder, completely or not at all. @throws SluiceError as `checkModel` */
+  add(folder: string): Promise<CheckedModel & { readonly isNew: boolean }>
+  /** All models, by version. */
+  list(): Promise<readonly StoredModel[]>
+}
+
+/** The store of one machine, or of a shared folder. */
+export function folderModels(store: string): ModelStore {
+  return {
+    place: store,
+    find: (digest) => findModel(store, digest),
+    has: (digest) => Promise.resolve(existsSync(storedFolder(store, digest))),
+    add: (folder) => addModel(store, folder),
+    list: () => listModels(store),
+  }
+}
+
 /** The default store. */
 export function defaultStore(root: string): string {
   return join(root, '.sluice', 'models')
@@ -47,7 +71,7 @@ export function storedFolder(store: string, digest: string): string {
  * SLUICE_MODEL_INCOMPATIBLE.
  */
 export async function checkModel(folder: string): Promise<CheckedModel> {
-  const { digest, manifest } = await readModelFolder(folder, DEFAULT_RATES.digest)
+  const { digest, manifest } = await readModelFolder(folder, null)
   return { folder, digest, manifest }
 }
 
@@ -57,7 +81,7 @@ export async function checkModel(folder: string): Promise<CheckedModel> {
  */
 export async function findModel(store: string, digest: string): Promise<CheckedModel> {
   const folder = storedFolder(store, digest)
-  if (!isDigest(digest) || !existsSync(folder)) throw notFound(store, digest)
+  if (!isDigest(digest) || !existsSync(folder)) throw modelNotFound(store, digest)
   const model = await checkModel(folder)
   if (model.digest !== digest) {
     throw corrupt(`${folder} holds a manifest whose digest is ${model.digest}`)
@@ -140,7 +164,8 @@ async function copyTree(from: string, to: string): Promise<void> {
   await walk('', 0)
 }
 
-function notFound(store: string, digest: string): SluiceError {
+/** The error for a model that a store lacks. */
+export function modelNotFound(store: string, digest: string): SluiceError {
   return new SluiceError(
     'SLUICE_MODEL_NOT_FOUND',
     `The model store ${store} has no model ${digest}. Add its folder with "sluice model add <folder>", or correct ` +

@@ -1,13 +1,16 @@
 // Configuration of the scorer: environment variables to one frozen, checked object.
 
 import type { BreakerLimits } from '../core/policy/policy-document.ts'
+import type { MissingRate, RateTable } from '../core/rates/rate-table.ts'
 import type { Expectation } from '../core/scoring/scoring-model.ts'
 import type { Mode, Outcome } from '../core/wire/records.ts'
 import { EnvReader, readGroupId } from '../platform/config/env-reader.ts'
+import { readConfiguredRates } from '../platform/config/rates-setting.ts'
 import { readDeadLetterKey } from '../platform/config/secrets.ts'
 import type { VariableValue } from '../platform/config/variables.ts'
 import { loadKafkaConnection, type KafkaConnection } from '../platform/kafka/kafka-connection.ts'
 import type { LogFormat, LogLevel } from '../platform/log.ts'
+import { readStoreSettings, type StoreSettings } from '../platform/stores/stores.ts'
 import { loadRedisConnection, type RedisConnection } from '../platform/redis/redis-connection.ts'
 
 export interface ScorerConfig extends KafkaConnection {
@@ -21,13 +24,18 @@ export interface ScorerConfig extends KafkaConnection {
   readonly streamId: string | null
   readonly schemaRegistryUrl: string | null
   readonly modelFolder: string | null
-  /** Folder of the models that the control topic names; null for the folder below the installation. */
-  readonly modelStore: string | null
+  /** Homes of the models and policies that the control topic names. */
+  readonly stores: StoreSettings
+  /** True when a store of models is configured. */
+  readonly hasModelStore: boolean
   readonly backend: VariableValue<'SLUICE_BACKEND'>
   readonly verifyTimeoutMs: VariableValue<'SLUICE_VERIFY_TIMEOUT_MS'>
   readonly scoringThread: VariableValue<'SLUICE_SCORING_THREAD'>
   /** The expected scoring backend. Any other one in use is reported as a fallback. */
   readonly backendExpected: Expectation
+  /** The table that converts amounts until the control topic names another one. */
+  readonly rates: RateTable
+  readonly missingRate: MissingRate
   readonly mode: Mode
   readonly unscoredOutcome: Outcome
   readonly leaseMs: number
@@ -92,11 +100,14 @@ export function loadScorerConfig(env: NodeJS.ProcessEnv): ScorerConfig {
     streamId: read.value('SLUICE_STREAM_ID'),
     schemaRegistryUrl: read.value('SLUICE_SCHEMA_REGISTRY_URL'),
     modelFolder: read.value('SLUICE_MODEL'),
-    modelStore: read.value('SLUICE_MODEL_STORE'),
+    stores: readStoreSettings(read),
+    hasModelStore: read.isSet('SLUICE_MODEL_STORE'),
     backend: read.value('SLUICE_BACKEND'),
     verifyTimeoutMs: read.value('SLUICE_VERIFY_TIMEOUT_MS'),
     scoringThread: read.value('SLUICE_SCORING_THREAD'),
     backendExpected: read.value('SLUICE_BACKEND_EXPECTED'),
+    rates: readConfiguredRates(read),
+    missingRate: read.value('SLUICE_MISSING_RATE'),
     mode: read.value('SLUICE_MODE'),
     unscoredOutcome: read.value('SLUICE_UNSCORED_OUTCOME'),
     leaseMs: read.value('SLUICE_LEASE_MS'),

@@ -2,7 +2,6 @@
 
 import { createHash } from 'node:crypto'
 import type { Admin } from 'kafkajs'
-import { DEFAULT_RATES } from '../core/currency.ts'
 import { createCodecs, type Codecs } from '../core/wire/codecs.ts'
 import { registerCompressionCodecs } from '../platform/kafka/compression.ts'
 import { openKafka } from '../platform/kafka/kafka-client.ts'
@@ -32,7 +31,7 @@ import type { DecideOptions } from './decide/decide-options.ts'
 import type { HeldOutput } from './batch/partition-batch.ts'
 import { ConsumerGroup } from './intake/consumer-group.ts'
 import { openConfiguredModel, ScorerModels } from './deployments/scorer-models.ts'
-import type { HeldModel, Serving } from './deployments/served-models.ts'
+import type { Serving } from './deployments/served-models.ts'
 import { OperatorOverrides } from './deployments/operator-overrides.ts'
 import { observeRedis } from './redis-observer.ts'
 
@@ -128,7 +127,10 @@ async function open(
       transactionsTopic: topics.transactions,
       labelsTopic: topics.labels,
       codecs,
-      rates: DEFAULT_RATES,
+      get rates() {
+        return models.rates
+      },
+      missingRate: config.missingRate,
       batchSizeMax: config.batchSizeMax,
       alignment: config.alignment,
       eventAheadMsMax: config.eventAheadMsMax,
@@ -176,12 +178,12 @@ async function loadCodecs({ schemaRegistryUrl, topicPrefix }: ScorerConfig): Pro
 /** The options and callbacks of one batch, with the model that it holds. */
 function heldOutput(
   models: ScorerModels,
-  held: HeldModel,
+  held: ReturnType<ScorerModels['take']>,
   common: Pick<OutputOptions, 'codecs' | 'topics' | 'decide'>,
 ): HeldOutput {
-  const { controlPosition, model, policy } = held
+  const { controlPosition, model, policy, rates } = held
   return {
-    options: { ...common, backend: model.info.backend, controlPosition },
+    options: { ...common, backend: model.info.backend, rates, controlPosition },
     committed: (decided) => {
       models.committed(decided, policy)
     },

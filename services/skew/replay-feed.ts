@@ -3,7 +3,7 @@
 // Kafka delivers partitions.
 
 import type { Admin, KafkaMessage } from 'kafkajs'
-import type { RateTable } from '../core/currency.ts'
+import type { RatesByDigest } from '../platform/rate-store.ts'
 import { SluiceError } from '../core/errors.ts'
 import { LogReplay } from '../core/features/provenance/log-replay.ts'
 import type { PartitionBegin } from '../core/features/provenance/replay-partition.ts'
@@ -15,7 +15,7 @@ import {
 } from '../core/features/provenance/replay-records.ts'
 import type { OnCause, OnReplayed } from '../core/features/provenance/replay-rows.ts'
 import type { ReplaySample } from '../core/features/provenance/replay-sample.ts'
-import { partitionOfAscii } from '../core/murmur2.ts'
+import { partitionOfText } from '../core/murmur2.ts'
 import type { Codecs } from '../core/wire/codecs.ts'
 import {
   type CommittedMessages,
@@ -35,7 +35,7 @@ export interface FeedOptions extends KafkaConnection {
   readonly name: string
   readonly topicPrefix: string
   readonly codecs: Codecs
-  readonly rates: RateTable
+  readonly rates: RatesByDigest
   /** Must equal the scorer's setting: an event further ahead of its record time is a dead letter. */
   readonly eventAheadMsMax: number
   /** Start at the first retained message, or at records of this time, ms. */
@@ -109,6 +109,7 @@ export async function feedReplay(options: FeedOptions, signal: AbortSignal): Pro
       },
     },
     async (batch, pause) => {
+      await feed.learnRates(batch)
       feed.take(batch, pause)
       await options.settle?.()
     },
@@ -147,7 +148,7 @@ class Feed {
       if (start < end) this.#open[kind].set(key, end)
     }
     this.replay = new LogReplay({
-      rates,
+      ratesOf: (digest) => rates.find(digest),
       sample,
       begins: ranges.begins,
       readRecord: (record) => {
@@ -223,6 +224,15 @@ class Feed {
     }
   }
 
+  /** Reads the tables of these decision batches that are new. Tables change rarely: one between both ends is not expected. */
+  async learnRates({ topic, messages }: CommittedMessages): Promise<void> {
+    if (this.#kinds.get(topic) !== 'decisions') return
+    for (const message of new Set([messages[0], messages.at(-1)])) {
+      const decoded = this.#options.codecs.decisionBatch.decode(message?.value ?? null)
+      if (decoded.ok) await this.#options.rates.learn(decoded.value.ratesDigest)
+    }
+  }
+
   #decode(kind: FedTopic, partition: number, messages: readonly KafkaMessage[]): Taken {
     switch (kind) {
       case 'transactions':
@@ -249,10 +259,10 @@ class Feed {
     if (decoded.kind === 'watermark') return { kind: 'watermark', offset, timeMs: decoded.timeMs }
     const { card, amountMinor, currency, eventTimeMs } = decoded.value
     if (!this.#isOurs(card, partition)) return rejected
-    if (rates.toReferenceMinor(amountMinor, currency, eventTimeMs) === null) return rejected
     if (eventTimeMs > Number(message.timestamp) + eventAheadMsMax) return rejected
     const record = sample.hasCard(card) ? message.value : null
-    return { kind: 'transaction', offset, transaction: decoded.value, record }
+    const hasRate = rates.newest.toReferenceMinor(amountMinor, currency, eventTimeMs) !== null
+    return { kind: 'transaction', offset, transaction: decoded.value, record, hasRate }
   }
 
   #labelOf(partition: number, message: KafkaMessage): ReplayLabel {
@@ -282,7 +292,7 @@ class Feed {
   }
 
   #isOurs(card: string, partition: number): boolean {
-    return partitionOfAscii(card, this.#ranges.begins.length) === partition
+    return partitionOfText(card, this.#ranges.begins.length) === partition
   }
 }
 

@@ -4,7 +4,6 @@
 import assert from 'node:assert/strict'
 import { setInterval } from 'node:timers'
 import type { Clock } from '../core/clock.ts'
-import { DEFAULT_RATES } from '../core/currency.ts'
 import { FEATURE_COUNT, FEATURE_NAMES } from '../core/features/catalogue/feature-list.ts'
 import type { ReplayedRow } from '../core/features/provenance/replay-rows.ts'
 import { HashSample } from '../core/features/provenance/replay-sample.ts'
@@ -21,6 +20,8 @@ import {
 import { openSchemaRegistry } from '../platform/registry/http-registry.ts'
 import type { SkewConfig } from './config.ts'
 import { feedReplay, type FeedStatus } from './replay-feed.ts'
+import { RatesByDigest } from '../platform/rate-store.ts'
+import { DEFAULT_RATES } from '../core/rates/default-rates.ts'
 
 const REPORT_MS = 5_000
 
@@ -29,6 +30,8 @@ const LOGGED_MAX = 1_000
 
 export interface SkewOptions {
   readonly config: SkewConfig
+  /** The rate tables that decision batches name; those that ship unless given. */
+  readonly rates?: RatesByDigest
   /** Start at the first retained message, or at records of this time, ms. */
   readonly from: 'beginning' | number
   readonly clock: Clock
@@ -60,7 +63,7 @@ export async function runSkewMeter(options: SkewOptions, signal: AbortSignal): P
         name: 'sluice-skew',
         topicPrefix,
         codecs: createCodecs(content),
-        rates: DEFAULT_RATES,
+        rates: options.rates ?? new RatesByDigest(DEFAULT_RATES),
         eventAheadMsMax: config.eventAheadMsMax,
         from: options.from,
         until: 'stop',
@@ -147,6 +150,7 @@ class Meter {
 export interface MeasureOptions extends KafkaConnection {
   readonly topicPrefix: string
   readonly codecs: Codecs
+  readonly rates: RatesByDigest
   /** Must equal the scorer's setting. */
   readonly eventAheadMsMax: number
   /** Decisions made earlier, by the scorer's clock, are not counted. */
@@ -181,7 +185,6 @@ export async function measureSkew(
     {
       ...feed,
       name: 'sluice-skew',
-      rates: DEFAULT_RATES,
       from: 'beginning',
       until: 'end',
       sample,

@@ -1,7 +1,7 @@
 // Makes a model folder from a history: rows, split by time, the two nets of a cascade, calibration, thresholds, the
 // band, figures, files.
 
-import type { RateTable } from '../core/currency.ts'
+import type { RateTable } from '../core/rates/rate-table.ts'
 import { FEATURE_LIST_HASH, FEATURE_NAMES } from '../core/features/catalogue/feature-list.ts'
 import { DEFAULT_ALERT_COSTS, type ModelCosts } from '../core/scoring/alert-costs.ts'
 import {
@@ -311,6 +311,7 @@ export function manifestOf(
     version: `${options.name}-${weights.slice(0, 12)}`,
     features: FEATURE_NAMES,
     featureListHash: FEATURE_LIST_HASH,
+    referenceCurrency: options.rates.reference,
     ratesDigest: options.rates.digest,
     scaling: cascade.scaling,
     calibration: draftCalibration,

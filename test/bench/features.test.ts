@@ -12,7 +12,7 @@ import {
   type FeaturesOptions,
   featuresLines,
 } from '../../tools/bench/features-bench.ts'
-import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../services/core/rates/default-rates.ts'
 import { FEATURE_COUNT } from '../../services/core/features/catalogue/feature-list.ts'
 import { HistoryFold } from '../../services/core/features/engine/history-fold.ts'
 import { createCodecs } from '../../services/core/wire/codecs.ts'

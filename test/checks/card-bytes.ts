@@ -3,7 +3,7 @@
 //
 //   npm run node -- test/checks/card-bytes.ts <folder of files> [<last day>]
 
-import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../services/core/rates/default-rates.ts'
 import { ByteWriter } from '../../services/core/features/state/bytes.ts'
 import { CardHistory } from '../../services/core/features/state/card-history.ts'
 import { encodeCard, writeCardAddition } from '../../services/core/features/state/card-codec.ts'

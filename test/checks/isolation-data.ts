@@ -1,7 +1,7 @@
 // Data of the isolation study: rows of our own feature code over the validation weeks, and the scores of a forest
 // grown on the unlabelled rows of a training week.
 
-import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../services/core/rates/default-rates.ts'
 import { FEATURE_COUNT, FEATURES } from '../../services/core/features/catalogue/feature-list.ts'
 import { openReplay } from '../../services/producer/index.ts'
 import {

@@ -5,7 +5,7 @@
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { partitionOfAscii } from '../../services/core/murmur2.ts'
+import { partitionOfText } from '../../services/core/murmur2.ts'
 import type { Label, Transaction } from '../../services/core/transaction.ts'
 import type { Alert } from '../../services/core/wire/records.ts'
 import { BLOCK_ALL, draftVariantOf, temporaryFolder } from '../support/model-variants.ts'
@@ -59,7 +59,7 @@ function paid(pattern: Transaction, id: string, card: string, eventTimeMs: numbe
 async function send(stream: TestStream, transactions: readonly Transaction[]) {
   for (let partition = 0; partition < PARTITION_COUNT; partition += 1) {
     const messages = transactions
-      .filter(({ card }) => partitionOfAscii(card, PARTITION_COUNT) === partition)
+      .filter(({ card }) => partitionOfText(card, PARTITION_COUNT) === partition)
       .map((transaction) => ({
         key: transaction.card,
         value: stream.codecs.transaction.encode(transaction),
@@ -82,14 +82,14 @@ async function sendLabel(
     ...{ transactionId, card, eventTimeMs, knownAtMs, verdict, source: 'analyst' },
     ...{ merchant, terminal, device, ipNetwork },
   })
-  await stream.sendRaw('labels', partitionOfAscii(card, PARTITION_COUNT), [{ key: card, value }])
+  await stream.sendRaw('labels', partitionOfText(card, PARTITION_COUNT), [{ key: card, value }])
 }
 
 /** Cards of one partition. */
 function cardsOfPartition(partition: number): readonly [string, string] {
   const cards = Array.from({ length: 100 }, (_, index) => `leased-${index}`)
   const [first, second] = cards.filter(
-    (card) => partitionOfAscii(card, PARTITION_COUNT) === partition,
+    (card) => partitionOfText(card, PARTITION_COUNT) === partition,
   )
   return [first ?? '', second ?? '']
 }

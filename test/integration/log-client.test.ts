@@ -74,6 +74,7 @@ async function open(
     topics: [`${stream.prefix}transactions`, `${stream.prefix}labels`],
     sessionTimeoutMs: 6_000,
     instanceId,
+    clientId: 'sluice-test',
     transactionalIdPrefix: `${stream.prefix}member-`,
     onRecords: (of) => {
       fetched.push(of)

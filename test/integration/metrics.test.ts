@@ -3,7 +3,7 @@
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../services/core/rates/default-rates.ts'
 import type { DecisionRecord } from '../../services/core/wire/records.ts'
 import { listMetrics } from '../../services/platform/metrics/metric-names.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'

@@ -6,7 +6,7 @@ import { test, type TestContext } from 'node:test'
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Admin } from 'kafkajs'
 import { batchHashOf } from '../../services/core/audit/batch-hash.ts'
-import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../services/core/rates/default-rates.ts'
 import { SluiceError } from '../../services/core/errors.ts'
 import { PARTITION_START } from '../../services/core/features/engine/partition-fold.ts'
 import { encodeMetadata } from '../../services/core/stream/partition-progress.ts'
@@ -39,6 +39,7 @@ function inboxOf({ codecs, prefix }: TestStream): InboxOptions {
     labelsTopic: `${prefix}labels`,
     codecs,
     rates: DEFAULT_RATES,
+    missingRate: 'dead_letter',
     batchSizeMax: 100,
     alignment: 'live',
     eventAheadMsMax: 0,
@@ -56,6 +57,7 @@ function start(t: TestContext, stream: TestStream) {
     topics: [`${prefix}transactions`, `${prefix}labels`],
     sessionTimeoutMs: 6_000,
     instanceId: null,
+    clientId: 'sluice-test',
     transactionalIdPrefix: `${prefix}member-`,
     onRecords: () => undefined,
     onFault: () => undefined,

@@ -13,6 +13,7 @@ import type { Transaction } from '../../services/core/transaction.ts'
 import type { DecisionRecord } from '../../services/core/wire/records.ts'
 import { publishControl } from '../../services/platform/kafka/control-topic.ts'
 import { addPolicyText, addRuleset } from '../../services/platform/policy-store.ts'
+import { folderStore } from '../../services/platform/stores/folder-store.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'
 import { audit } from '../support/audit.ts'
 import type { SeenBatch } from '../support/outputs.ts'
@@ -123,18 +124,19 @@ test('a faulty policy is refused with every position and remedy, and no control 
 test('an unreadable ruleset leaves the old one in force, with a warning, until it can be read', async (t) => {
   const setup = await setUp(t, 'unreadable')
   const { stream, store } = setup
+  const folder = folderStore(store)
   const events = await simulatedEvents(900)
   const scorer = await startScorer(t, setup.environment)
   const applied = await say(setup, 'policy', 'apply', fileOf(setup, BY_AMOUNT))
   await inForce(scorer, applied.active)
   const ruleset: Ruleset = {
     version: 7,
-    policy: addPolicyText(store, WITH_LISTS),
+    policy: await addPolicyText(folder, WITH_LISTS),
     mode: 'observe',
     segmentModes: {},
     lists: {},
   }
-  const digest = addRuleset(store, ruleset)
+  const digest = await addRuleset(folder, ruleset)
   rmSync(join(store, 'policies', `${ruleset.policy ?? ''}.yaml`))
   const access = { brokers: stream.brokers, topicPrefix: stream.prefix, codecs: stream.codecs }
   const change = { author: 'test', reason: 'unreadable', atMs: 1 }
@@ -147,7 +149,7 @@ test('an unreadable ruleset leaves the old one in force, with a warning, until i
   deepStrictEqual(versions(first), [`1 ${applied.active ?? ''}`])
   await scorer.logged('A policy is refused.')
 
-  addPolicyText(store, WITH_LISTS)
+  await addPolicyText(folder, WITH_LISTS)
   await publishControl(access, controlOf(deployment, change, 'policy'))
   await inForce(scorer, digest)
   strictEqual(await scorer.metric('sluice_policy_refused'), 0)

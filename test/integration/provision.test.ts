@@ -31,6 +31,8 @@ import {
 import { stackStatus } from '../../tools/servers/stack-choice.ts'
 import { kafkaAnswers, redisAnswers } from '../../tools/servers/health.ts'
 import { jarsFolder } from '../../tools/servers/local-kafka.ts'
+import { findPrerequisite, thisMachine } from '../../tools/servers/prerequisites.ts'
+import { runProgram } from '../../tools/servers/run-program.ts'
 import { isAlive } from '../../services/platform/process-identity.ts'
 import {
   stackPaths,
@@ -247,4 +249,26 @@ test('addresses in the environment are used as they are, and must answer', async
   deepStrictEqual([given.kafka.provider, given.redis.provider], ['environment', 'environment'])
   await given.stop()
   await assertAnswers(local)
+})
+
+test("brokers of a run take Kafka's classes from the archive of the run", async (t) => {
+  const options = process.env['JDK_JAVA_OPTIONS']
+  if (options?.includes('SharedArchiveFile') !== true) {
+    t.skip('this run has no archive: its servers are given, or its Java makes none')
+    return
+  }
+  const { pomFile, kafkaFolder } = stackPaths(root)
+  const java = await findPrerequisite('java', thisMachine(process.env))
+  const sharedClasses = async (given: string | undefined): Promise<number> => {
+    const print = ['kafka.tools.StorageTool', 'random-uuid']
+    const classpath = join(jarsFolder(pomFile, kafkaFolder), '*')
+    const args = ['-XX:+UseSerialGC', '-Xlog:class+load', '-cp', classpath, ...print]
+    const more = { limitMs: 60_000, env: { JDK_JAVA_OPTIONS: given } }
+    const { code, output } = await runProgram(java ?? 'java', args, more)
+    strictEqual(code, 0, output)
+    return output.match(/source: shared objects file \(top\)/g)?.length ?? 0
+  }
+  // Without the option the JVM reads the jars, so the count tells the two apart.
+  strictEqual(await sharedClasses(undefined), 0)
+  ok((await sharedClasses(options)) > 0)
 })

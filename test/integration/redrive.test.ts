@@ -3,7 +3,7 @@
 
 import { deepStrictEqual, match, ok, rejects, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../services/core/rates/default-rates.ts'
 import { isSluiceError } from '../../services/core/errors.ts'
 import { EVERY_LETTER } from '../../services/cli/dead-letters/read-letters.ts'
 import {

@@ -60,12 +60,12 @@ test('a scorer that blocks needs the right to write leases', async (t) => {
         const page = await fetch(`http://127.0.0.1:${scorer.metricsPort}/readyz`)
         return (await page.text()).includes('"degradedPartitions":[]')
       }
-      await Promise.race([eventually('the state is restored', isRestored), failed])
+      await eventually('the state is restored', isRestored, { failed })
       number += 1
       const paid = { ...pattern, id: `paid-${number}`, card: `paying-${number}` }
       await work.send('transactions', paid.card, work.stage.codecs.transaction.encode(paid))
       const isLeased = async (): Promise<boolean> => (await leaseCount()) > before
-      await Promise.race([eventually('a lease is written', isLeased), failed])
+      await eventually('a lease is written', isLeased, { failed })
     } finally {
       await scorer.close()
     }

@@ -30,8 +30,10 @@ import {
   type ControlAccess,
 } from '../../services/platform/kafka/control-topic.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
+import { topicStore } from '../../services/platform/stores/topic-store.ts'
 import { openScoringModel } from '../../services/platform/tensorflow/scoring-model.ts'
 import { measureSkew } from '../../services/skew/index.ts'
+import { folderStores } from '../support/folder-stores.ts'
 import { BLOCK_ALL, draftVariantOf, temporaryFolder, variantOf } from '../support/model-variants.ts'
 import { eventually } from '../support/poll.ts'
 import { startScorer } from '../support/scorer-process.ts'
@@ -39,6 +41,8 @@ import { rightsOf } from '../support/secure-roles.ts'
 import { openRolesAtWork, type RolesAtWork } from '../support/secure-roles-at-work.ts'
 import { GROUP, kafkaOf, PREFIX } from '../support/secure-stage.ts'
 import { simulatedEvents } from '../support/streams.ts'
+import { DEFAULT_RATES } from '../../services/core/rates/default-rates.ts'
+import { RatesByDigest } from '../../services/platform/rate-store.ts'
 
 const TRANSACTIONS = 200
 const WORD = { author: 'test', reason: 'tries a right', atMs: 1 }
@@ -46,7 +50,7 @@ const EVENT_AHEAD_MS_MAX = 3_600_000
 const POLICY =
   'apiVersion: sluice/v1\nname: mine\nmatch: first\nthresholds: {flag: 0.1, block: 0.9}\n'
 
-type User = 'models' | 'blocks' | 'investigator'
+type User = 'scorer' | 'models' | 'blocks' | 'investigator'
 
 const QUIET = (): void => undefined
 const never = new AbortController().signal
@@ -152,8 +156,10 @@ test('operators of a secured stream', async (t) => {
 
   await t.test('the operator of models and policies needs each right', async () => {
     const access = accessOf('models')
-    const changing = someRightsOf('model-operator', 'control', 'sluice-model-', 'sluice-policy-')
-    strictEqual(changing.length, 6)
+    const ends = ['control', 'artifacts', 'sluice-model-', 'sluice-policy-']
+    const changing = someRightsOf('model-operator', ...ends)
+    strictEqual(changing.length, 8)
+    let policies = 0
     await work.stage.eachIsNeeded(changing, async () => {
       for (const about of ['model', 'policy'] as const) {
         const { deployment } = (await readDeployment(access, about)) ?? {
@@ -161,6 +167,8 @@ test('operators of a secured stream', async (t) => {
         }
         await publishControl(access, controlOf(deployment, WORD, about))
       }
+      policies += 1
+      await topicStore(access).put('policy', Buffer.from(`${POLICY}# ${policies}\n`))
       await noGroupIsLeft('sluice-model-', 'sluice-policy-')
     })
     const candidate = await openScoringModel({ folder, backend: 'auto' })
@@ -177,7 +185,8 @@ test('operators of a secured stream', async (t) => {
         never,
       )
       ok(counts.report().rows > 0)
-      const bounds = { eventAheadMsMax: EVENT_AHEAD_MS_MAX, messagesMax: 1_000_000 }
+      const rates = new RatesByDigest(DEFAULT_RATES)
+      const bounds = { rates, eventAheadMsMax: EVENT_AHEAD_MS_MAX, messagesMax: 1_000_000 }
       const skew = { ...access, ...bounds, decidedFromMs: 0, onProgress: QUIET }
       ok((await measureSkew(skew, never)).compared > 0)
       ok((await readBreakers(access, GROUP)).partitions.length > 0)
@@ -206,6 +215,24 @@ test('operators of a secured stream', async (t) => {
     },
   )
 
+  await t.test(
+    'a scorer and an investigator read the topic of policies with one right',
+    async () => {
+      const store = topicStore(accessOf('models'))
+      const digest = await store.put('policy', Buffer.from(POLICY))
+      for (const [role, user] of [
+        ['scorer', 'scorer'],
+        ['investigator', 'investigator'],
+      ] as const) {
+        const rights = someRightsOf(role, 'artifacts')
+        strictEqual(rights.length, 1)
+        await work.stage.eachIsNeeded(rights, async () => {
+          strictEqual(String(await topicStore(accessOf(user)).get('policy', digest)), POLICY)
+        })
+      }
+    },
+  )
+
   await t.test('decisions are examined with the documented rights, each needed', async () => {
     const { transactionId, alertId } = alert
     const model = ['--model', folder]
@@ -214,9 +241,13 @@ test('operators of a secured stream', async (t) => {
     await sluice('investigator', 'replay', alertId, ...model)
     await sluice('investigator', 'audit', 'verify', '--anchors', join(store, 'none.ndjson'))
     const stream = accessOf('investigator')
-    const config = loadReplayConfig({}, [folder], store)
-    await work.stage.eachIsNeeded(rightsOf('investigator', PREFIX, GROUP), async () => {
-      const bounds = { revision: 0, eventAheadMsMax: EVENT_AHEAD_MS_MAX, onProgress: QUIET }
+    const config = loadReplayConfig({}, [folder], folderStores(store))
+    const reading = rightsOf('investigator', PREFIX, GROUP).filter(
+      ({ resourceName }) => !resourceName.endsWith('artifacts'),
+    )
+    await work.stage.eachIsNeeded(reading, async () => {
+      const rates = new RatesByDigest(DEFAULT_RATES)
+      const bounds = { revision: 0, rates, eventAheadMsMax: EVENT_AHEAD_MS_MAX, onProgress: QUIET }
       const { decision } = await gatherAlert(stream, { alertId, ...bounds }, never)
       ok(decision.features !== null)
       const models = new ModelsByDigest(config.places)

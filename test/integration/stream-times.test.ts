@@ -6,7 +6,7 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import kafkajs from 'kafkajs'
-import { partitionOfAscii } from '../../services/core/murmur2.ts'
+import { partitionOfText } from '../../services/core/murmur2.ts'
 import { splitOwner } from '../../services/platform/kafka/offset-owner.ts'
 import { decodeMetadata, decodeProgress } from '../../services/core/stream/partition-progress.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
@@ -117,7 +117,7 @@ test('a payment with a future event time is a dead letter, and stays one when th
   const eventTimeMs = END_OF_STREAM_MS - 1
   const { transaction } = payment
   const value = stream.codecs.transaction.encode({ ...transaction, id: 'future', eventTimeMs })
-  const partition = partitionOfAscii(transaction.card, PARTITION_COUNT)
+  const partition = partitionOfText(transaction.card, PARTITION_COUNT)
   await stream.sendRaw('transactions', partition, [
     { key: transaction.card, value, timestamp: String(eventTimeMs) },
   ])

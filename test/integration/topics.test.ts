@@ -8,7 +8,12 @@ import { randomUUID } from 'node:crypto'
 import { text } from 'node:stream/consumers'
 import { test, type TestContext } from 'node:test'
 import kafkajs, { Kafka, logLevel, type Admin } from 'kafkajs'
-import { TOPICS, deleteTopics, makeTopics } from '../../services/platform/kafka/topics.ts'
+import {
+  TOPICS,
+  deleteTopics,
+  makeTopics,
+  partitionCountOf,
+} from '../../services/platform/kafka/topics.ts'
 import { ROOT } from '../support/dockerfile.ts'
 import { startOf } from '../support/services-build.ts'
 import { openLocalRegistry } from '../unit/platform/registry/local-registry.ts'
@@ -69,7 +74,7 @@ async function openBench(t: TestContext): Promise<Bench> {
 }
 
 const withCount = (count: number): Readonly<Record<string, number>> =>
-  Object.fromEntries(TOPICS.map((topic) => [topic, topic === 'control' ? 1 : count]))
+  Object.fromEntries(TOPICS.map((topic) => [topic, partitionCountOf(topic, count)]))
 
 test('topics are created with the requested partition count, and a second run changes nothing', async (t) => {
   const bench = await openBench(t)

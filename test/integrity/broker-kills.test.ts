@@ -20,6 +20,8 @@ const KILLS = IS_FULL ? 200 : 25
 const TRANSACTIONS = KILLS * 400
 /** Largest delay of a kill after new messages. */
 const KILL_DELAY_MS_MAX = 150
+/** Length of the end of a scorer's log that a failure shows. */
+const FAILURE_LOG_CHARACTERS = 20_000
 
 test(`${KILLS} kills of brokers lose nothing, double nothing and change no decision`, async (t) => {
   const cluster = await openCluster(t)
@@ -36,6 +38,9 @@ test(`${KILLS} kills of brokers lose nothing, double nothing and change no decis
   for (const [turn, part] of parts.entries()) {
     await eventually('all partitions work', async () => {
       return (await sumOf('sluice_partition_up')) === PARTITION_COUNT
+    }).catch((error: unknown) => {
+      const logs = scorers.map(({ log }) => log.slice(-FAILURE_LOG_CHARACTERS)).join('\n')
+      throw new Error(`After ${turn} kills, the scorers' logs end in:\n${logs}`, { cause: error })
     })
     await stream.send(part)
     if (turn === KILLS) break

@@ -4,7 +4,7 @@
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { describe, test, type TestContext } from 'node:test'
-import { partitionOfAscii } from '../../services/core/murmur2.ts'
+import { partitionOfText } from '../../services/core/murmur2.ts'
 import type { Entry } from '../support/services-build.ts'
 import { alertOf, newKey, openAlertStream } from '../support/forwarder.ts'
 import { eventually } from '../support/poll.ts'
@@ -66,7 +66,7 @@ function markersBehind(
 ): readonly { readonly number: number; readonly card: string }[] {
   return Array.from({ length: PARTITION_COUNT }, (_, partition) => {
     let tries = 0
-    while (partitionOfAscii(`mark-${tries}`, PARTITION_COUNT) !== partition) tries += 1
+    while (partitionOfText(`mark-${tries}`, PARTITION_COUNT) !== partition) tries += 1
     return { number: count + 1 + partition, card: `mark-${tries}` }
   })
 }

@@ -11,6 +11,7 @@ import { activated, controlOf, NO_DEPLOYMENT } from '../../services/core/control
 import type { Alert } from '../../services/core/wire/records.ts'
 import { publishControl } from '../../services/platform/kafka/control-topic.ts'
 import { addPolicyText, addRuleset } from '../../services/platform/policy-store.ts'
+import { folderStore } from '../../services/platform/stores/folder-store.ts'
 import { assertSettled } from '../support/lease-ledger.ts'
 import {
   cardsOfPartition,
@@ -122,9 +123,10 @@ async function letGo(of: Losing, cards: Iterable<string>): Promise<void> {
 /** Puts a policy into mode enforce directly: `sluice policy` would climb step by step. */
 async function enforce({ stream, store }: Losing, text: string): Promise<void> {
   const { brokers, prefix: topicPrefix, codecs } = stream
-  const policy = addPolicyText(store, text)
+  const folder = folderStore(store)
+  const policy = await addPolicyText(folder, text)
   const ruleset = { version: 1, policy, mode: 'enforce', segmentModes: {}, lists: {} } as const
-  const deployment = activated(NO_DEPLOYMENT, addRuleset(store, ruleset))
+  const deployment = activated(NO_DEPLOYMENT, await addRuleset(folder, ruleset))
   const change = { author: 'test', reason: 'takes the risk', atMs: 1 }
   await publishControl({ brokers, topicPrefix, codecs }, controlOf(deployment, change, 'policy'))
 }

@@ -4,13 +4,13 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../services/core/rates/default-rates.ts'
 import {
   FEATURE_COUNT,
   FEATURE_NAMES,
 } from '../../services/core/features/catalogue/feature-list.ts'
 import { HistoryFold } from '../../services/core/features/engine/history-fold.ts'
-import { partitionOfAscii } from '../../services/core/murmur2.ts'
+import { partitionOfText } from '../../services/core/murmur2.ts'
 import { mayGoOn } from '../../services/core/stream/alignment.ts'
 import { withWatermarks, type StreamEvent } from '../../services/producer/index.ts'
 import { simulate } from '../../tools/simulator/simulate.ts'
@@ -22,7 +22,7 @@ const PARTITION_COUNT = 4
 const TRANSACTION_COUNT = 10_000
 /** A stolen device is used for days; labels on it count a week later, when it is gone. */
 const NEVER_IN_THE_SIMULATOR = ['device_frauds_30d']
-const partitionOf = (card: string): number => partitionOfAscii(card, PARTITION_COUNT)
+const partitionOf = (card: string): number => partitionOfText(card, PARTITION_COUNT)
 
 /** Few cards, so that the stream spans weeks and terminals have a past. */
 function simulated(): readonly StreamEvent[] {

@@ -263,7 +263,7 @@ export function differences(
 
 function batchFieldsOf(batch: DecisionBatch): Partial<DecisionBatch> {
   const { alignment, mode, modelVersion, modelDigest, backend } = batch
-  const { policyDigest, featureListHash, controlPosition, featureCount } = batch
+  const { policyDigest, featureListHash, ratesDigest, controlPosition, featureCount } = batch
   return {
     alignment,
     mode,
@@ -272,6 +272,7 @@ function batchFieldsOf(batch: DecisionBatch): Partial<DecisionBatch> {
     backend,
     policyDigest,
     featureListHash,
+    ratesDigest,
     controlPosition,
     featureCount,
   }

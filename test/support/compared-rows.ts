@@ -1,7 +1,7 @@
 // Applies a stream as a partition does and as the oracle does, and compares every transaction.
 
 import assert from 'node:assert/strict'
-import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../services/core/rates/default-rates.ts'
 import { FEATURE_NAMES } from '../../services/core/features/catalogue/feature-list.ts'
 import { FEATURE_STATES } from '../../services/core/features/engine/feature-states.ts'
 import { PARTITION_START } from '../../services/core/features/engine/partition-fold.ts'

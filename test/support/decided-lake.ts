@@ -2,7 +2,7 @@
 // the test, and outcomes by thresholds.
 
 import type { TestContext } from 'node:test'
-import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../services/core/rates/default-rates.ts'
 import { outcomeOf, type Thresholds } from '../../services/core/decision/decide.ts'
 import {
   FEATURE_COUNT,
@@ -156,6 +156,7 @@ function blockOf(
     policyDigest: policy.digest,
     policyVersion: policy.version,
     featureListHash,
+    ratesDigest: DEFAULT_RATES.digest,
     controlPosition: null,
     frontier: [],
     previousHash: new Uint8Array(0),

@@ -234,6 +234,7 @@ function transactionOf(
     entryMode: null,
     authorisation: step.authorisation,
     intentId: retried?.intentId ?? (step.repeatsIntent === 0 ? `intent-${index}` : null),
+    attributes: null,
   }
 }
 

@@ -1,8 +1,8 @@
 // Shared by tests of the features: applying entries of a partition's two logs without deciding, and state in memory.
 
-import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../services/core/rates/default-rates.ts'
 import { CardHistory } from '../../services/core/features/state/card-history.ts'
-import { EntityPart, type Cut } from '../../services/core/features/state/entity-part.ts'
+import { EntityPart, type Frontier } from '../../services/core/features/state/entity-part.ts'
 import type { EntityKind } from '../../services/core/features/catalogue/feature-definition.ts'
 import { FEATURE_COUNT } from '../../services/core/features/catalogue/feature-list.ts'
 import { type FeatureAnnotation } from '../../services/core/features/engine/feature-annotations.ts'
@@ -120,7 +120,7 @@ export function foldExpecting(
   return rows
 }
 
-const ALL: Cut = { nextOffset: Infinity, labelNextOffset: Infinity }
+const ALL: Frontier = { nextOffset: Infinity, labelNextOffset: Infinity }
 
 /** State in memory that is never compacted, encoded or shared: the reference for all other implementations. */
 export class PlainState implements PartitionState {
@@ -129,7 +129,7 @@ export class PlainState implements PartitionState {
   readonly messages = new PlainMessages()
   entityHorizonMs = -Infinity
   /** Per partition, the visible frontier; everything unless set. */
-  frontiers: readonly (Cut | null)[] = []
+  frontiers: readonly (Frontier | null)[] = []
   readonly #all: readonly PlainState[]
 
   /** `all` holds the states of all partitions, this one included once it is pushed there. */

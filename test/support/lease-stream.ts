@@ -3,7 +3,7 @@
 
 import type { TestContext } from 'node:test'
 import { releaseControlOf } from '../../services/core/control/deployment.ts'
-import { partitionOfAscii } from '../../services/core/murmur2.ts'
+import { partitionOfText } from '../../services/core/murmur2.ts'
 import type { Label, Transaction } from '../../services/core/transaction.ts'
 import type { Alert } from '../../services/core/wire/records.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
@@ -114,7 +114,7 @@ export function cardsOfPartition(partition: number, count: number): readonly str
 export const PARTITIONS = Array.from({ length: PARTITION_COUNT }, (_, partition) => partition)
 
 function partitionOf(card: string): number {
-  return partitionOfAscii(card, PARTITION_COUNT)
+  return partitionOfText(card, PARTITION_COUNT)
 }
 
 /** A simulated transaction, on which all payments are based. */

@@ -2,7 +2,7 @@
 // frontier. A batch that was decided without state is expected to be decided from its transactions alone, while the
 // state contains them all the same. A decision with only a part of the state is not predicted.
 
-import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../services/core/rates/default-rates.ts'
 import { storedOutcomeOf } from '../../services/core/decision/decide.ts'
 import { CardHistory } from '../../services/core/features/state/card-history.ts'
 import { EntityPart } from '../../services/core/features/state/entity-part.ts'
@@ -185,7 +185,7 @@ export async function wrongAnswers(
   const model = await openScoringModel({
     folder: config.modelFolder ?? RELEASED_MODEL,
     backend: 'compiled',
-    ratesDigest: DEFAULT_RATES.digest,
+    referenceCurrency: DEFAULT_RATES.reference,
   })
   const policy = policyOf(config, null, model)
   const wrong = { decisions: [] as string[], alerts: [] as string[] }

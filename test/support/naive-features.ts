@@ -4,7 +4,7 @@
 // The features have documented limits (at most 512 events of a card, hourly buckets of a busy entity).
 // The oracle is as coarse there, and reports the exact value alongside.
 
-import type { RateTable } from '../../services/core/currency.ts'
+import type { RateTable } from '../../services/core/rates/rate-table.ts'
 import type {
   EntityKind,
   FeatureDefinition,

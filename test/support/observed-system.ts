@@ -17,6 +17,7 @@ import type { Control, Mode } from '../../services/core/wire/records.ts'
 import { publishControl } from '../../services/platform/kafka/control-topic.ts'
 import { addModel } from '../../services/platform/model-store.ts'
 import { addPolicyText, addRuleset } from '../../services/platform/policy-store.ts'
+import { folderStore } from '../../services/platform/stores/folder-store.ts'
 import { openLocalPrometheus, type LocalPrometheus } from '../../tools/servers/local-prometheus.ts'
 import { shortenRules, type Shortening } from '../../tools/servers/shortened-rules.ts'
 import { TOKEN } from './acting.ts'
@@ -74,6 +75,8 @@ export interface ObservedSystem {
   readonly trippingPolicy: string
   /** Deploys these policies to the scorers. */
   wantPolicies(deployment: Deployment): Promise<unknown>
+  /** Says on the control topic which table of exchange rates is in force. */
+  wantRates(deployment: Deployment): Promise<unknown>
   /** Resets tripped breakers for the first time, as an operator does. */
   resetBreakers(): Promise<unknown>
   /** Starts scorer 0 or 1, for the first time or again. */
@@ -181,7 +184,7 @@ export async function openObservedSystem(
     startOnPort(port, startCli(t, [...args, '--metrics-port', String(port)], environment))
   const wantPolicies = (deployment: Deployment): Promise<number> =>
     say((change) => controlOf(deployment, change, 'policy'))
-  const healthyPolicies = shadowed(NO_DEPLOYMENT, addPolicy(store, SHADOW_POLICY))
+  const healthyPolicies = shadowed(NO_DEPLOYMENT, await addPolicy(store, SHADOW_POLICY))
   await wantPolicies(healthyPolicies)
   return {
     stream,
@@ -190,9 +193,10 @@ export async function openObservedSystem(
     healthyDeployment,
     wantModels,
     healthyPolicies,
-    failingPolicy: addPolicy(store, FAILING_POLICY),
-    trippingPolicy: addPolicy(store, TRIPPING_POLICY, 'enforce'),
+    failingPolicy: await addPolicy(store, FAILING_POLICY),
+    trippingPolicy: await addPolicy(store, TRIPPING_POLICY, 'enforce'),
     wantPolicies,
+    wantRates: (deployment) => say((change) => controlOf(deployment, change, 'rates')),
     resetBreakers: () => say((change) => breakerControlOf(1, change)),
     startScorer(index, more = {}) {
       const port = index === 0 ? scorer0 : scorer1
@@ -219,10 +223,11 @@ export async function openObservedSystem(
 }
 
 /** Stores a policy; returns the digest of its ruleset. */
-function addPolicy(store: string, text: string, mode: Mode = 'flag'): string {
+async function addPolicy(folder: string, text: string, mode: Mode = 'flag'): Promise<string> {
+  const store = folderStore(folder)
   return addRuleset(store, {
     version: 1,
-    policy: addPolicyText(store, text),
+    policy: await addPolicyText(store, text),
     mode,
     segmentModes: {},
     lists: {},

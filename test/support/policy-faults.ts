@@ -1,7 +1,7 @@
-// Faults of policies on an observed system: one missing from every store, one whose condition cannot be evaluated, and
-// one that blocks more than its breaker allows.
+// Faults of policies and exchange rates on an observed system: one missing from every store, a policy whose condition
+// cannot be evaluated, and one that blocks more than its breaker allows.
 
-import { activated } from '../../services/core/control/deployment.ts'
+import { activated, NO_DEPLOYMENT } from '../../services/core/control/deployment.ts'
 import type { ObservedSystem } from './observed-system.ts'
 
 type Waits = (alert: string) => Promise<unknown>
@@ -20,6 +20,10 @@ export async function breakPolicies(
     await system.wantPolicies(healthyPolicies)
     await clears(alert)
   }
+  await system.wantRates(activated(NO_DEPLOYMENT, 'f'.repeat(64)))
+  await fires('SluiceRatesRefused')
+  await system.wantRates(NO_DEPLOYMENT)
+  await clears('SluiceRatesRefused')
   await system.wantPolicies(activated(healthyPolicies, system.trippingPolicy))
   await fires('SluiceBreakerOpen')
   // Another policy does not reset a tripped breaker.

@@ -10,28 +10,41 @@ const INTERVAL_SHARE = 0.1
 /** Limit, so that a test that cannot succeed any more fails with a reason. */
 const WAIT_MS_MAX = 60_000
 
-/** Polls until the answer is yes. @throws Error naming the expectation. */
+interface PollOptions {
+  readonly limitMs?: number
+  readonly intervalMs?: number
+  /**
+   * Rejects when the condition can no longer be met; the polls end with its error. A race beside the polls would leave
+   * them running to their limit, and the process with them.
+   */
+  readonly failed?: Promise<unknown>
+}
+
+/** Polls until the answer is yes. @throws Error naming the expectation, or the error of `failed`. */
 export async function eventually(
   what: string,
   ask: () => Promise<boolean>,
-  { limitMs = WAIT_MS_MAX, intervalMs = INTERVAL_MS } = {},
+  options: PollOptions = {},
 ): Promise<void> {
-  await firstAnswer(what, async () => ((await ask()) ? true : null), { limitMs, intervalMs })
+  await firstAnswer(what, async () => ((await ask()) ? true : null), options)
 }
 
-/** Polls until there is an answer, and returns it. @throws Error naming the expectation. */
+/** Polls until there is an answer, and returns it. @throws Error naming the expectation, or the error of `failed`. */
 export async function firstAnswer<Answer>(
   what: string,
   ask: () => Promise<Answer | null>,
-  { limitMs = WAIT_MS_MAX, intervalMs = INTERVAL_MS } = {},
+  { limitMs = WAIT_MS_MAX, intervalMs = INTERVAL_MS, failed }: PollOptions = {},
 ): Promise<Answer> {
   const beginMs = performance.now()
+  // It may reject while an answer is awaited.
+  failed?.catch(() => undefined)
   for (;;) {
     const answer = await ask()
     if (answer !== null) return answer
     const waitedMs = performance.now() - beginMs
     if (waitedMs > limitMs) throw new Error(`It did not happen: ${what}.`)
-    await sleepMs(Math.max(intervalMs, Math.min(waitedMs * INTERVAL_SHARE, INTERVAL_MS_MAX)))
+    const waitMs = Math.max(intervalMs, Math.min(waitedMs * INTERVAL_SHARE, INTERVAL_MS_MAX))
+    await (failed === undefined ? sleepMs(waitMs) : Promise.race([sleepMs(waitMs), failed]))
   }
 }
 

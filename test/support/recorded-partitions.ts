@@ -1,9 +1,9 @@
 // A live stream without Kafka and Redis: partitions take turns in any order, read one another's state at frontiers that
 // may be old, crash after a state write and before its commit, and leave decision batches, the input of a replay.
 
-import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../services/core/rates/default-rates.ts'
 import { CardHistory } from '../../services/core/features/state/card-history.ts'
-import { EntityPart, type Cut } from '../../services/core/features/state/entity-part.ts'
+import { EntityPart, type Frontier } from '../../services/core/features/state/entity-part.ts'
 import type { EntityKind } from '../../services/core/features/catalogue/feature-definition.ts'
 import {
   FEATURE_COUNT,
@@ -27,7 +27,7 @@ import {
   type ReplayLabel,
 } from '../../services/core/features/provenance/replay-records.ts'
 import { LATENESS_MS } from '../../services/core/features/catalogue/time.ts'
-import { partitionOfAscii } from '../../services/core/murmur2.ts'
+import { partitionOfText } from '../../services/core/murmur2.ts'
 import type { Transaction } from '../../services/core/transaction.ts'
 import type { FrontierEntry, DecisionRecord } from '../../services/core/wire/records.ts'
 import {
@@ -90,7 +90,7 @@ export function dealLive(
   }))
   for (const item of items) {
     const { card } = item.kind === 'label' ? item.label : item.transaction
-    const log = logs[partitionOfAscii(card, partitionCount)]
+    const log = logs[partitionOfText(card, partitionCount)]
     if (log === undefined) throw new Error('No partition.')
     if (item.kind === 'label') {
       log.labels.push({ kind: 'label', offset: next(log.labels), label: item.label })
@@ -170,7 +170,7 @@ class LivePartition implements PartitionState {
   #fold = new PartitionFold({ rates: DEFAULT_RATES, readRecord }, PARTITION_START)
   #committed: Place = { entryCount: 0, labelCount: 0, position: PARTITION_START }
   /** Last value written with the state; a crash rolls it back with the state. */
-  progress: (Cut & { readonly newestEventMs: number }) | null = null
+  progress: (Frontier & { readonly newestEventMs: number }) | null = null
   #seen: readonly FrontierEntry[] = []
 
   constructor(partition: number, log: RecordedLog, partitions: readonly LivePartition[]) {
@@ -306,6 +306,7 @@ const NO_BLOCK = {
   policyDigest: '',
   policyVersion: 0,
   featureListHash: FEATURE_LIST_HASH,
+  ratesDigest: DEFAULT_RATES.digest,
   controlPosition: null,
   previousHash: new Uint8Array(),
   featureCount: FEATURE_COUNT,

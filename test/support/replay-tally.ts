@@ -1,6 +1,6 @@
 // A replay of the output of live partitions, fed in any interleaving, and its results.
 
-import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../services/core/rates/default-rates.ts'
 import {
   FEATURE_COUNT,
   FEATURE_NAMES,
@@ -52,7 +52,7 @@ export function replayOf({
     waiting: 0,
   }
   const replay = new LogReplay({
-    rates: DEFAULT_RATES,
+    ratesOf: () => DEFAULT_RATES,
     sample,
     begins: logs.map((log) => beginOf(log, rest.isWhole)),
     readRecord,

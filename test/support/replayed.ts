@@ -1,11 +1,12 @@
 // Replays a test's stream from Kafka to its end, and counts the results of the replay.
 
-import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../services/core/rates/default-rates.ts'
 import { FEATURE_NAMES } from '../../services/core/features/catalogue/feature-list.ts'
 import { HashSample } from '../../services/core/features/provenance/replay-sample.ts'
 import { reasonOf, VERDICT } from '../../services/core/features/provenance/row-comparison.ts'
 import { feedReplay } from '../../services/skew/index.ts'
 import type { TestStream } from './streams.ts'
+import { RatesByDigest } from '../../services/platform/rate-store.ts'
 
 const YEAR_MS = 31_536_000_000
 
@@ -29,7 +30,7 @@ export async function replayToEnd(stream: TestStream, share = 1): Promise<Replay
       name: 'sluice-test-replay',
       topicPrefix: stream.prefix,
       codecs: stream.codecs,
-      rates: DEFAULT_RATES,
+      rates: new RatesByDigest(DEFAULT_RATES),
       eventAheadMsMax: YEAR_MS,
       from: 'beginning',
       until: 'end',

@@ -2,7 +2,7 @@
 // find, and services that run until their work is done.
 
 import type { Producer } from 'kafkajs'
-import { partitionOfAscii } from '../../services/core/murmur2.ts'
+import { partitionOfText } from '../../services/core/murmur2.ts'
 import type { Alert } from '../../services/core/wire/records.ts'
 import { openKafka } from '../../services/platform/kafka/kafka-client.ts'
 import { createTopics, topicName, type Topic } from '../../services/platform/kafka/topics.ts'
@@ -41,7 +41,7 @@ export async function openRolesAtWork(roles: readonly string[]): Promise<RolesAt
   await producer.connect()
   let blocks = 0
   const send = async (topic: Topic, key: string, value: Buffer | string): Promise<void> => {
-    const partition = partitionOfAscii(key, PARTITION_COUNT)
+    const partition = partitionOfText(key, PARTITION_COUNT)
     const messages = [{ key, value, partition, timestamp: String(Date.now()) }]
     await producer.send({ topic: topicName(PREFIX, topic), messages })
   }
@@ -80,7 +80,7 @@ export async function runUntilDone(
     if (!isDone) throw new Error('The service ended before its work was done.')
   })
   try {
-    await Promise.race([eventually('its work is done', () => Promise.resolve(isDone)), endedEarly])
+    await eventually('its work is done', () => Promise.resolve(isDone), { failed: endedEarly })
   } finally {
     stop.abort()
   }

@@ -28,7 +28,10 @@ export function rightsOf(role: string, prefix: string, groupId: string): readonl
   return list.acls.flatMap(({ resource, pattern, name, operations }) =>
     operations.map((operation) => ({
       resourceType: kafkajs.AclResourceTypes[resource],
-      resourceName: name.replace('${TOPIC_PREFIX}', prefix).replace('${GROUP_ID}', groupId),
+      resourceName: name
+        .replace('${TOPIC_PREFIX}', prefix)
+        .replace('${GROUP_ID}', groupId)
+        .replace('${SOURCE_TOPIC}', `${prefix}acme.payments`),
       resourcePatternType: kafkajs.ResourcePatternTypes[pattern],
       principal: list.principal,
       host: '*',

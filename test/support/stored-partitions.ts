@@ -9,7 +9,7 @@ import {
   decodeEntityPart,
   encodeEntityPart,
 } from '../../services/core/features/state/entity-codec.ts'
-import type { Cut, EntityPart } from '../../services/core/features/state/entity-part.ts'
+import type { Frontier, EntityPart } from '../../services/core/features/state/entity-part.ts'
 import type { EntityKind } from '../../services/core/features/catalogue/feature-definition.ts'
 import type {
   CardLookup,
@@ -77,7 +77,7 @@ export class StoredPartition {
   readonly #writer = new ByteWriter()
   readonly #messages: StoredMessages
   /** Values that the partition has read or written, until they are evicted: the same objects are encoded again. */
-  readonly #kept: KeptValues = { cards: new Map(), parts: new Map() }
+  readonly #kept: CachedValues = { cards: new Map(), parts: new Map() }
   /** Cards that were read since the partition started, and those that it started with. */
   #met = new Set<string>()
   #beganAtOffset = 0
@@ -177,7 +177,7 @@ export class StoredPartition {
 }
 
 /** The offsets at a position in the logs. */
-export function offsetsAt({ entries, labels }: PartitionLog, at: LogPosition): Cut {
+export function offsetsAt({ entries, labels }: PartitionLog, at: LogPosition): Frontier {
   const after = (log: readonly { readonly offset: number }[], count: number): number =>
     count === 0 ? 0 : (log[count - 1]?.offset ?? 0) + 1
   return {
@@ -194,13 +194,13 @@ export function horizonOf(frontiers: Frontiers, partition: number): number {
   return Math.max(...newestMs) - LATENESS_MS
 }
 
-interface KeptValues {
+interface CachedValues {
   readonly cards: Map<string, CardHistory>
   readonly parts: Map<string, EntityPart>
 }
 
 interface SnapshotOptions {
-  readonly kept: KeptValues
+  readonly kept: CachedValues
   /** Null for an aligned partition, which sees everything that is stored. */
   readonly frontiers: Frontiers | null
   readonly messages: MessagePages
@@ -214,7 +214,7 @@ class Snapshot implements PartitionState, CardLookup {
   readonly #stored: StoredPartitions
   readonly #partition: number
   readonly #frontiers: Frontiers
-  readonly #kept: KeptValues
+  readonly #kept: CachedValues
   readonly #onFirst: (card: string, history: CardHistory) => void
   readonly #cards = new Map<string, CardHistory>()
   readonly #parts = new Map<string, EntityPart>()
@@ -271,7 +271,7 @@ class Snapshot implements PartitionState, CardLookup {
     return parts
   }
 
-  write(committed: Cut, writer: ByteWriter): void {
+  write(committed: Frontier, writer: ByteWriter): void {
     for (const [card, history] of this.#cards) {
       const key = `${this.#partition}/${card}`
       this.#kept.cards.set(card, history)

@@ -158,4 +158,5 @@ const NOTHING_NAMED: Omit<Transaction, 'id' | 'eventTimeMs'> = {
   entryMode: null,
   authorisation: null,
   intentId: null,
+  attributes: null,
 }

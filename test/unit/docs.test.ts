@@ -13,6 +13,7 @@ import { loadCasesConfig } from '../../services/alerts/cases/config.ts'
 import { loadAlertsConfig } from '../../services/alerts/service-config.ts'
 import { loadForwardConfig } from '../../services/alerts/forward/config.ts'
 import { loadEnforcerConfig } from '../../services/alerts/enforcer/config.ts'
+import { loadGatewayConfig } from '../../services/gateway/index.ts'
 import { loadReceiptsConfig } from '../../services/alerts/receipts/config.ts'
 import { errorCodes, isSluiceError } from '../../services/core/errors.ts'
 import { readGivenAddresses } from '../../tools/servers/stack-choice.ts'
@@ -37,6 +38,7 @@ const LOADERS: readonly ((env: Environment) => unknown)[] = [
   loadPromotionConfig,
   withToken('SLUICE_ENFORCER_TOKEN', loadEnforcerConfig),
   withToken('SLUICE_CASES_TOKENS', loadCasesConfig),
+  withToken('SLUICE_GATEWAY_TOKENS', loadGatewayConfig),
   loadReceiptsConfig,
   readGivenAddresses,
 ]

@@ -144,6 +144,8 @@ const RULES: readonly Rule[] = [
       'tools/dashboards/preview/dashboard-files.ts': 'the committed dashboards',
       'services/cli/commands/produce.ts': 'column mapping given by a person',
       'services/cli/model/gate.ts': 'the rule of the fairness gate, given by a person',
+      'services/core/mapping/avro-decoder.ts': 'schemas of a registry, which avsc checks',
+      'services/core/mapping/message-decoder.ts': 'messages, whose fields a mapping checks',
       'services/core/parse-json.ts': 'text whose form a schema checks',
       'services/lake/erase-requests.ts': 'requests to erase and their answers, from files',
       'services/core/control/deployment.ts': 'what a control message remembers',
@@ -169,6 +171,7 @@ const RULES: readonly Rule[] = [
       'services/platform/registry/http-registry.ts':
         'answers and schema texts of a schema registry',
       'services/platform/registry/release.ts': 'schema files about to be released',
+      'services/platform/stores/content-models.ts': 'the manifest of a model in a store',
       'services/platform/tensorflow/model-folder.ts': 'manifest and net of a model folder',
     },
   },
@@ -216,8 +219,11 @@ const RULES: readonly Rule[] = [
       'tools/servers/run-program.ts': 'programs that we start inherit it',
       'tools/servers/stack-choice.ts': 'PATH, to find docker; default of an option that tests give',
       'tools/servers/stack.ts': 'default of an option that tests give',
+      'services/platform/config/rates-setting.ts':
+        'one rate table for the whole process, read once, for many commands',
       'services/platform/tensorflow/native-backend.ts':
         'native libraries take settings from nowhere else',
+      'services/platform/tensorflow/scoring-worker.ts': 'the entry of a thread',
     },
   },
   {

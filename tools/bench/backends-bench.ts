@@ -1,10 +1,10 @@
-// Backends x nets x batch sizes: how long a call takes, rows a second, processor time, and whether a row gets the
-// same bits in every batch. Nothing else of the pipeline takes part.
+// Backends x nets x batch sizes: duration of a call, rows per second, processor time, and whether a row gets the same
+// bits in every batch. No other part of the pipeline is involved.
 
 import { resolve } from 'node:path'
 import { repositoryRoot } from '../../services/cli/command.ts'
 import { tableLines } from '../../services/cli/table.ts'
-import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../services/core/rates/default-rates.ts'
 import { SluiceError } from '../../services/core/errors.ts'
 import { type Backend, BACKENDS } from '../../services/core/scoring/scoring-model.ts'
 import { BackendProblem } from '../../services/platform/tensorflow/load-tensorflow.ts'
@@ -47,9 +47,9 @@ export interface CallFigures {
 export interface NetFigures {
   readonly net: string
   readonly detail: string
-  /** Null where it cannot be used; `detail` says why. */
+  /** Null if the backend is unavailable; `detail` has the reason. */
   readonly calls: readonly CallFigures[] | null
-  /** Batch sizes that were left out, since one call would take too long. */
+  /** Batch sizes that were skipped because one call would take too long. */
   readonly tooSlow: readonly number[]
   readonly isOnGpu: boolean
   /** True when a row got the same bits in every batch size that was tried. */
@@ -141,7 +141,7 @@ async function measureCalls(
   ) {
     const startMs = performance.now()
     const scores = net.run(0, rows)
-    // Awaiting a value that is no promise would cost a turn of the event loop at every call.
+    // Awaiting a value that is not a promise would cost a turn of the event loop per call.
     if (scores instanceof Promise) await scores
     nowMs = performance.now()
     timesMs.push(nowMs - startMs)
@@ -179,10 +179,10 @@ async function sameBits(net: OpenBenchNet, sizes: readonly number[]): Promise<bo
   return true
 }
 
-// The cost of both stages of a cascade: processor time of a million payments, and its price at the price of a core for an
-// hour. A GPU's time is no part of it.
+// Cost of both stages of a cascade: processor time of a million payments, and its price at the price of a core per
+// hour. GPU time is not included.
 
-/** The batch size that figures are taken at, near what partitions score at a time. */
+/** Batch size of the reported figures, close to what partitions score at a time. */
 const BATCH_ROWS = 256
 
 const ROWS = 1_000_000
@@ -232,10 +232,10 @@ export interface CascadeCost {
   readonly cascade: PartCost
 }
 
-/** Null for a model of one net. @throws SluiceError as readModelFolder. */
+/** Returns null for a model of one net. @throws SluiceError as readModelFolder. */
 export async function cascadeOf(folder: string): Promise<CascadeParts | null> {
   const path = resolve(repositoryRoot(), folder)
-  const { manifest } = await readModelFolder(path, DEFAULT_RATES.digest)
+  const { manifest } = await readModelFolder(path, DEFAULT_RATES.reference)
   const { target } = manifest
   if (target === null) return null
   const { verifiedShare, sampleShare } = target
@@ -247,7 +247,7 @@ export async function cascadeOf(folder: string): Promise<CascadeParts | null> {
   }
 }
 
-/** From measured calls; backends on which one of both was not measured are left out. */
+/** Computed from measured calls; backends on which one of the two nets was not measured are omitted. */
 export function cascadeCosts(
   backends: readonly MeasuredBackend[],
   cascades: readonly CascadeParts[],

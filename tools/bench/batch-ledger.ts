@@ -1,5 +1,5 @@
 // Checks the decision batches of one run: they must be complete, in order and linked by their hashes. Otherwise the
-// figure counts for nothing.
+// figure is invalid.
 
 import { randomUUID } from 'node:crypto'
 import type { Kafka, KafkaMessage } from 'kafkajs'
@@ -61,7 +61,7 @@ export class BatchLedger {
     return this.#partitions.get(partition)?.nextOffset ?? 0
   }
 
-  /** Returns the batch; null when it cannot be read. */
+  /** Returns the batch; null if it cannot be decoded. */
   add(partition: number, value: Buffer | null, timestampMs: number): DecisionBatch | null {
     const decoded = this.#codecs.decisionBatch.decode(value)
     this.#batches += 1

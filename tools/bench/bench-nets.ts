@@ -1,5 +1,5 @@
-// Nets that `sluice bench backends` measures: model folders, and nets of given widths with weights of no meaning. A
-// further kind of net is a further function here.
+// Nets that `sluice bench backends` measures: model folders, and nets of given widths with random weights. To add a
+// kind of net, add a function here.
 
 import { resolve } from 'node:path'
 import { SEQUENCE_LENGTH } from '../../services/core/features/engine/card-sequence.ts'
@@ -13,10 +13,10 @@ import { simulatedRows } from './scoring-bench.ts'
 
 /** Something that scores rows of numbers. */
 export interface OpenBenchNet {
-  /** Device and library, in words. */
+  /** Device and library, as text. */
   readonly detail: string
   readonly isOnGpu: boolean
-  /** Scores `count` of the rows that it was made with, from `start` on. */
+  /** Scores `count` of the rows that it was created with, from `start` on. */
   run(start: number, count: number): ArrayLike<number> | Promise<ArrayLike<number>>
   close(): void
 }

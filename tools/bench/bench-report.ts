@@ -6,6 +6,7 @@ import { type FeaturesResult, featuresLines } from './features-bench.ts'
 import { count, cpuText, type LatencySummary, mebibytes, milliseconds } from './statistics.ts'
 import type { ServerVersions } from './machine.ts'
 import type { Machine } from './machine.ts'
+import type { GatewayBenchResult } from './gateway-bench.ts'
 import type { LiveResult } from './live-bench.ts'
 import type { ProfileSummary } from './profile-summary.ts'
 import { reasonsLines, type ReasonsBenchResult } from './reasons-bench.ts'
@@ -26,6 +27,7 @@ export interface BenchReport {
   readonly scoring: readonly BackendResult[] | null
   readonly replay: ReplayResult | null
   readonly live: LiveResult | null
+  readonly gateway: GatewayBenchResult | null
   readonly sizing: SizingResult | null
   readonly takeover: TakeoverResult | null
   readonly tracing: TracingBenchResult | null
@@ -40,6 +42,7 @@ export interface BenchReport {
 export function reportProblems({
   replay,
   live,
+  gateway,
   scoring,
   takeover,
   tracing,
@@ -53,6 +56,7 @@ export function reportProblems({
       problems.map((problem) => `replay, run ${run + 1}: ${problem}`),
     ),
     ...(live?.problems ?? []).map((problem) => `live: ${problem}`),
+    ...(gateway?.problems ?? []).map((problem) => `gateway: ${problem}`),
     ...(takeover?.problems ?? []).map((problem) => `takeover: ${problem}`),
     ...(tracing?.problems ?? []).map((problem) => `tracing, ${problem}`),
     ...(swap?.problems ?? []).map((problem) => `swap: ${problem}`),
@@ -73,6 +77,7 @@ export function reportLines(report: BenchReport): readonly string[] {
     ...(report.replay === null ? [] : replayLines(report.replay)),
     ...(report.profile === null ? [] : profileLines(report.profile)),
     ...(report.live === null ? [] : liveLines(report.live)),
+    ...(report.gateway === null ? [] : gatewayLines(report.gateway)),
     ...(report.sizing === null ? [] : sizingLines(report.sizing)),
     ...(report.takeover === null ? [] : takeoverLines(report.takeover)),
     ...(report.tracing === null ? [] : tracingLines(report.tracing)),
@@ -163,6 +168,25 @@ function liveLines(result: LiveResult): readonly string[] {
     )
   }
   return lines
+}
+
+function gatewayLines(result: GatewayBenchResult): readonly string[] {
+  const { options, latency } = result
+  const percentiles =
+    latency === null
+      ? '  no answer in the measured time'
+      : `  intended send time to answer: p50 ${milliseconds(latency.p50Ms)}, p90 ${milliseconds(latency.p90Ms)}, ` +
+        `p99 ${milliseconds(latency.p99Ms)}, p99.9 ${milliseconds(latency.p999Ms)}, max ` +
+        `${milliseconds(latency.maxMs)} (${count(latency.samples)} answers)`
+  return [
+    '',
+    `Gateway, open loop at ${count(options.ratePerSecond)}/s for ${options.durationMs / 1_000} s after ` +
+      `${options.warmUpMs / 1_000} s of warm-up`,
+    percentiles,
+    `  decided within 80 ms: ${(100 * result.inTimeShare).toFixed(2)} %; ${count(result.fallbacks)} fallbacks; ` +
+      `${count(result.requests)} requests; client ${milliseconds(result.behindMs)} behind at the end`,
+    `  CPU us/request: ${cpuText(result.cpuMicrosecondsPerRequest)}; load ${result.loadAverage[0] ?? 'unknown'}`,
+  ]
 }
 
 function latencyLine(what: 'decision' | 'alert', latency: LatencySummary | null): string {

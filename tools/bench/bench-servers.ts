@@ -1,4 +1,4 @@
-// The servers that a benchmark runs against, and streams of its own on them that leave nothing behind.
+// Servers that a benchmark runs against, and streams on them that are removed completely afterwards.
 
 import assert from 'node:assert/strict'
 import { type ChildProcess, fork, spawn } from 'node:child_process'
@@ -145,7 +145,7 @@ function byPartition(
   return offsets
 }
 
-/** Pids of our own local servers, also when the environment gives their addresses. */
+/** Pids of this project's local servers, also if the environment gives their addresses. */
 async function findProcesses(brokers: readonly string[], redisUrl: string): Promise<Processes> {
   const { kafka, redis } = await stackStatus(repositoryRoot(), {})
   return {
@@ -154,7 +154,7 @@ async function findProcesses(brokers: readonly string[], redisUrl: string): Prom
   }
 }
 
-// The scorer and the producer as processes of their own, so that the cost of each is measured apart.
+// Runs the scorer and the producer as separate processes, so that their costs are measured separately.
 
 const STOP_MS_MAX = 15_000
 const START_MS_MAX = 60_000
@@ -170,10 +170,10 @@ export interface ScorerOptions {
 
 export interface RunningChild {
   readonly pid: number
-  /** Rejects when the process ends without having been asked to. */
+  /** Rejects if the process ends without being asked to. */
   readonly failed: Promise<never>
   stop(): Promise<void>
-  /** Ends it at once, as a crash would. */
+  /** Kills the process, as a crash would. */
   kill(): Promise<void>
 }
 
@@ -241,6 +241,56 @@ export async function startScorer(
   return { pid: child.pid, failed, stop, kill }
 }
 
+export interface RunningGateway extends RunningChild {
+  readonly url: string
+  readonly token: string
+}
+
+/** Starts `sluice gateway` on the stream; resolves once it answers. */
+export async function startGateway(
+  servers: BenchServers,
+  stream: BenchStream,
+  deadlineMs: number,
+): Promise<RunningGateway> {
+  const token = randomUUID()
+  const child = spawn(process.execPath, [entry('cli'), 'gateway'], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: {
+      ...childEnv(servers),
+      SLUICE_TOPIC_PREFIX: stream.prefix,
+      SLUICE_METRICS_PORT: '0',
+      SLUICE_GATEWAY_PORT: '0',
+      SLUICE_GATEWAY_TOKENS: `bench:${token}`,
+      SLUICE_GATEWAY_DEADLINE_MS: String(deadlineMs),
+      SLUICE_GATEWAY_REQUESTS_PER_SECOND_MAX: '1000000',
+      SLUICE_GATEWAY_DRAIN_MS: '0',
+      SLUICE_LOG_LEVEL: 'warn',
+    },
+  })
+  const { failed, exited } = watch(child, 'gateway')
+  const ready = new Promise<string>((resolve) => {
+    let log = ''
+    child.stderr.on('data', (chunk: string) => {
+      log = (log + chunk).slice(-TAIL_CHARACTERS)
+      const [, url] = /gateway: (http:\/\/\S+)\n/.exec(log) ?? []
+      if (url !== undefined) resolve(url)
+    })
+  })
+  const stop = async (): Promise<void> => {
+    child.kill('SIGTERM')
+    const late = setTimeout(() => child.kill('SIGKILL'), STOP_MS_MAX)
+    await exited
+    clearTimeout(late)
+  }
+  const kill = async (): Promise<void> => {
+    child.kill('SIGKILL')
+    await exited
+  }
+  const url = await Promise.race([ready, failed])
+  assert(child.pid !== undefined, 'A gateway that is ready has a process.')
+  return { pid: child.pid, failed, stop, kill, url, token }
+}
+
 /** Starts `sluice produce simulate` on the stream. */
 export function startProducer(
   servers: BenchServers,
@@ -292,7 +342,7 @@ function watch(
   return { failed, exited }
 }
 
-/** The entry of a service, in the form in which this very file runs: TypeScript or compiled. */
+/** Entry of a service, in the form in which this file runs: TypeScript or compiled. */
 function entry(service: 'scorer' | 'cli'): string {
   return join(import.meta.dirname, `../../services/${service}/main${extname(import.meta.filename)}`)
 }
@@ -303,7 +353,7 @@ function childEnv({ brokers, redisUrl, redis }: BenchServers): NodeJS.ProcessEnv
     // Under a test runner, children would otherwise report to it.
     NODE_TEST_CONTEXT: undefined,
     SLUICE_KAFKA_BROKERS: brokers.join(','),
-    // With a password the URL in our environment carries it, or other variables do; this one does not.
+    // With a password, the child inherits the URL, or the variables, that carry it; `redisUrl` has no password.
     ...((redis.options.password ?? '') === '' ? { SLUICE_REDIS_URL: redisUrl } : {}),
   }
 }

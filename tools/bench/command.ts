@@ -1,4 +1,4 @@
-// sluice bench: how fast the pipeline is on this machine, and what each process costs per event.
+// sluice bench: throughput and latency of the pipeline on this machine, and cost of each process per event.
 
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -16,6 +16,7 @@ import { runFeaturesBench } from './features-bench.ts'
 import { openBenchServers, type BenchServers } from './bench-servers.ts'
 import { reportLines, reportProblems, type BenchReport } from './bench-report.ts'
 import { describeMachine } from './machine.ts'
+import { runGatewayBench } from './gateway-bench.ts'
 import { runLiveBench } from './live-bench.ts'
 import { summarizeProfile } from './profile-summary.ts'
 import { runReasonsBench } from './reasons-bench.ts'
@@ -47,12 +48,13 @@ const NAMES = [
   'backends',
   'swap',
   'reasons',
+  'gateway',
 ] as const
 type Name = (typeof NAMES)[number]
-/** Benchmarks that run when no name is given; each of the others answers one question and takes long. */
+/** Benchmarks that run if no name is given. Each of the others answers one question and takes long. */
 const USUAL: readonly Name[] = ['scoring', 'replay', 'live']
 
-/** A report of no benchmark that needs servers. */
+/** An empty report, without benchmarks that need servers. */
 const NOT_MEASURED = {
   replay: null,
   live: null,
@@ -62,6 +64,7 @@ const NOT_MEASURED = {
   features: null,
   swap: null,
   reasons: null,
+  gateway: null,
   profile: null,
 }
 
@@ -71,19 +74,20 @@ const BATCH_SIZE_MAX = 4_096
 const LIVE_BATCH_SIZE_MAX = 512
 const SCORING_MEASURE_MS = 500
 const BACKENDS_MEASURE_MS = 1_000
-/** Shapes of nets for which others publish figures. */
+/** Shapes of nets for which published figures exist. */
 const BACKENDS_NETS = [
   [64, 128, 64, 1],
   [64, 1_024, 1_024, 1],
 ] as const
 const PROFILE_FUNCTIONS_MAX = 15
 const GROWTH_EVENTS = 2_000
-/** A round number near what clouds ask for a shared core; an assumption. */
+/** Assumption: a round number near cloud prices of a shared core. */
 const CORE_HOUR_PRICE = 0.05
 
 interface BenchCommandOptions {
   readonly json?: boolean
   readonly count: number
+  readonly scorers: number
   readonly runs: number
   readonly batch: number
   readonly cards: number
@@ -97,8 +101,8 @@ interface BenchCommandOptions {
 
 const DESCRIPTION =
   'Measures the pipeline on this machine, on topics and state of its own that are deleted afterwards.\n' +
-  'scoring: rows per second of the model, by backend and batch size. replay: events per second of one\n' +
-  'scorer on a full topic. live: latency from intended send time to alert, open loop. These three by\n' +
+  'scoring: rows per second of the model, by backend and batch size. replay: events per second of\n' +
+  'scorers on a full topic. live: latency from intended send time to alert, open loop. These three by\n' +
   'default. sizing: memory per card and entity in Redis, and disk per transaction, after a replay. takeover: how\n' +
   'long partitions stand still when a scorer is stopped, started or killed. tracing: processor time of the\n' +
   'scorer with tracing off and on, in turns of replays. features: the features and the state codec in memory, the\n' +
@@ -106,7 +110,8 @@ const DESCRIPTION =
   'works here x models x batches of 1 to 16,384 rows, without a server, and what both stages of a\n' +
   'cascade cost for a million payments. swap: latency of decisions before,\n' +
   'during and after changes of the model under load. reasons: the cost of explaining alerts when 1 % is\n' +
-  'flagged, the same replay with and without, in turns.\n' +
+  'flagged, the same replay with and without, in turns. gateway: answers of the gateway from the intended send time\n' +
+  'of requests, open loop.\n' +
   'Exits 1 when an event was lost, doubled or not scored.'
 
 /** Adds the command to the program. */
@@ -134,15 +139,21 @@ export function register(program: Command): void {
       parseInteger(1, BATCH_SIZE_MAX),
       2_048,
     )
+    .option('--scorers <n>', 'replay: processes that share the partitions', parseInteger(1, 8), 1)
     .option('--cards <n>', 'cards of the load', parseInteger(1, 1_000_000), 2_000)
     .option(
       '--rate <per second>',
-      'live, takeover, swap: transactions sent',
+      'live, takeover, swap, gateway: transactions sent',
       parseInteger(1, 1_000_000),
       5_000,
     )
-    .option('--duration <duration>', 'live: measured time, such as 60s', durationOption, 60_000)
-    .option('--warm-up <duration>', 'live: time before it', durationOption, 10_000)
+    .option(
+      '--duration <duration>',
+      'live, gateway: measured time, such as 60s',
+      durationOption,
+      60_000,
+    )
+    .option('--warm-up <duration>', 'live, gateway: time before it', durationOption, 10_000)
     .option('--profile <file>', 'replay: write a profile of the scorer and summarise it')
     .option('--model <folder...>', 'backends: models to score with', ['models/simulator'])
     .option(
@@ -236,7 +247,7 @@ async function measureOnServers(
   const inRounds = { ...load, runs: options.runs }
   const profileFile = options.profile === undefined ? null : resolve(options.profile)
   const replay = names.includes('replay')
-    ? await runReplayBench({ ...inRounds, profileFile }, deps)
+    ? await runReplayBench({ ...inRounds, scorers: options.scorers, profileFile }, deps)
     : null
   const live = names.includes('live')
     ? await runLiveBench(
@@ -262,11 +273,22 @@ async function measureOnServers(
     ? await runSwapBench({ ratePerSecond: options.rate, cards }, deps)
     : null
   const reasons = names.includes('reasons') ? await runReasonsBench(inRounds, deps) : null
+  const gateway = names.includes('gateway')
+    ? await runGatewayBench(
+        {
+          ratePerSecond: options.rate,
+          durationMs: options.duration,
+          warmUpMs: options.warmUp,
+          cards,
+        },
+        deps,
+      )
+    : null
   const profile =
     profileFile === null || replay === null
       ? null
       : summarizeProfile(readFileSync(profileFile, 'utf8'), PROFILE_FUNCTIONS_MAX)
-  return { replay, live, sizing, takeover, tracing, features, swap, reasons, profile }
+  return { replay, live, sizing, takeover, tracing, features, swap, reasons, gateway, profile }
 }
 
 function featuresOptions({ count: transactions, cards, runs }: BenchCommandOptions) {

@@ -1,5 +1,6 @@
-// When each decision of a live run reaches a committed reader of another client than the scorer's. The batches that arrive are
-// only kept while the run lasts; afterwards they are checked, and joined with the times at which transactions were due.
+// Records when each decision of a live run reaches a read_committed consumer of another client than the scorer's.
+// During the run batches are only stored; afterwards they are checked, and joined with the times at which transactions
+// were due.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { KafkaMessage } from 'kafkajs'
@@ -25,7 +26,8 @@ export interface WatchedDecisions {
 
 export interface DecisionWatch extends Closable {
   /**
-   * Waits until the transactions below `ends`, by partition, are answered. Latencies are of those that were due from `fromMs` on.
+   * Waits until the transactions below `ends`, by partition, are answered. Latencies cover those that were due from
+   * `fromMs` on.
    */
   finish(ends: readonly number[], fromMs: number, signal: AbortSignal): Promise<WatchedDecisions>
 }

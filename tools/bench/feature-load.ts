@@ -1,21 +1,21 @@
-// The load of the benchmarks: a fixed seed and a fixed world, so that two runs differ in their timing only.
+// Load of the benchmarks: a fixed seed and a fixed world, so that two runs differ in timing only.
 
 import type { FeatureDefinition } from '../../services/core/features/catalogue/feature-definition.ts'
 import { FEATURES } from '../../services/core/features/catalogue/feature-list.ts'
 import { DAY_MS } from '../../services/core/features/catalogue/time.ts'
-import { partitionOfAscii } from '../../services/core/murmur2.ts'
+import { partitionOfText } from '../../services/core/murmur2.ts'
 import type { Label, Transaction } from '../../services/core/transaction.ts'
 import type { Codecs } from '../../services/core/wire/codecs.ts'
 import { simulate } from '../simulator/simulate.ts'
 
-/** Years ago on any clock, since the scorer refuses event times ahead of the record's time stamp. */
+/** Years in the past on any clock, since the scorer refuses event times ahead of the record's time stamp. */
 export const BENCH_START_MS = Date.UTC(2020, 0, 1)
 export const BENCH_SEED = 42
 
 export interface SimulatedLoad {
   readonly transactions: number
   readonly cards: number
-  /** Share of the transactions that begin a trace; none when absent. */
+  /** Share of the transactions that start a trace; none by default. */
   readonly traceRatio?: number
 }
 
@@ -29,13 +29,13 @@ export function producerArguments(load: SimulatedLoad): readonly string[] {
   ]
 }
 
-// The load of the features benchmark: simulated transactions as messages, and labels, split into micro-batches. A batch is
-// decoded just before it is processed, as in a scorer: objects that were made long before would be out of the caches.
+// Load of the features benchmark: simulated transactions as messages, and labels, split into micro-batches. A batch is
+// decoded just before it is processed, as in a scorer: objects created long before would no longer be in the caches.
 
-/** A card that pays once a month is not followed beyond what an event's time may be. */
+/** Limit of the simulated time, so that rarely used cards do not lead to invalid event times. */
 const ONE_CARD_SPAN_MS = 50 * 365 * DAY_MS
 
-/** The features of the Fraud Detection Handbook stand first in the list, and one that is not among them. */
+/** The features of the Fraud Detection Handbook come first in the list; one of these is not from the handbook. */
 const PUBLISHED_END = 16
 const NOT_PUBLISHED = 'hour_of_day'
 
@@ -56,7 +56,7 @@ export type LoadItem =
   | { readonly kind: 'transaction'; readonly transaction: Transaction; readonly record: Uint8Array }
   | { readonly kind: 'label'; readonly label: Label }
 
-/** Labels that came before the end of the batch, and the messages of its transactions; offsets without gaps. */
+/** Labels before the end of the batch, and the messages of its transactions; offsets without gaps. */
 export interface LoadBatch {
   readonly records: Uint8Array[]
   readonly labels: Label[]
@@ -69,7 +69,7 @@ export interface DecodedBatch extends LoadBatch {
   readonly transactions: readonly Transaction[]
 }
 
-/** @throws Error when a message is no transaction: all were written by the benchmark. */
+/** @throws Error if a message is not a transaction: the benchmark wrote all of them. */
 export function decodeBatch(batch: LoadBatch, codecs: Codecs): DecodedBatch {
   const transactions = batch.records.map((record) => {
     const message = codecs.decodeTransactionMessage(record)
@@ -112,8 +112,8 @@ export function withHotCard(
 }
 
 /**
- * One card that pays `held` times in `windowMs`, evenly, and continues: `held` transactions that build its history, and
- * `measured` that meet a history of that length. Other fields are those of simulated transactions.
+ * One card that pays `held` times in `windowMs`, evenly, and then continues: `held` transactions that build its
+ * history, and `measured` transactions with a history of that length. Other fields are those of simulated transactions.
  */
 export function oneCardItems(
   held: number,
@@ -139,7 +139,7 @@ function itemOf(transaction: Transaction, codecs: Codecs): LoadItem {
   return { kind: 'transaction', transaction, record: codecs.transaction.encode(transaction) }
 }
 
-/** Deals a stream out to partitions by card, as the producer's partitioner does, and splits each partition into batches. */
+/** Partitions a stream by card, as the producer's partitioner does, and splits each partition into batches. */
 export function batchesOf(
   items: readonly LoadItem[],
   partitionCount: number,
@@ -148,7 +148,7 @@ export function batchesOf(
   const partitions = Array.from({ length: partitionCount }, (): LoadBatch[] => [emptyBatch(0, 0)])
   for (const item of items) {
     const { card } = item.kind === 'label' ? item.label : item.transaction
-    const batches = partitions[partitionOfAscii(card, partitionCount)]
+    const batches = partitions[partitionOfText(card, partitionCount)]
     let batch = batches?.at(-1)
     if (batches === undefined || batch === undefined) throw new Error('There is no such partition.')
     if (batch.records.length === size) {

@@ -1,8 +1,8 @@
-// One micro-batch folded into feature rows, and what the features benchmark measures: processor time, and a checksum
-// over all rows, so that nothing gets faster by being wrong.
+// Folds one micro-batch into feature rows, and measures what the features benchmark reports: processor time, and a
+// checksum over all rows, so that no speedup comes from wrong results.
 
 import { crc32 } from 'node:zlib'
-import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../services/core/rates/default-rates.ts'
 import {
   entityKeyOf,
   type EntityKind,
@@ -30,15 +30,15 @@ import {
   writeEntityAddition,
   writeEntityPart,
 } from '../../services/core/features/state/entity-codec.ts'
-import type { Cut, EntityPart } from '../../services/core/features/state/entity-part.ts'
-import { forEachNear } from '../../services/core/features/state/prefetch.ts'
+import type { Frontier, EntityPart } from '../../services/core/features/state/entity-part.ts'
+import { forEachPrefetched } from '../../services/core/features/state/prefetch.ts'
 import type { Codecs } from '../../services/core/wire/codecs.ts'
 import { MessagePages } from '../../services/platform/redis/message-pages.ts'
 import { ValueCache } from '../../services/platform/redis/value-cache.ts'
 import { decodeBatch, type DecodedBatch, type LoadBatch } from './feature-load.ts'
 import { median } from './statistics.ts'
 
-/** Rows are checked this many at a time, while the meter is paused. */
+/** Number of rows per check, during which the meter is paused. */
 const ROWS_AT_ONCE = 4_096
 const HEX_DIGITS = 8
 
@@ -47,7 +47,7 @@ export interface Meter {
   readonly cpuMs: number
 }
 
-/** Wall time and this process' processor time, all its threads included, while it runs. */
+/** Wall time and processor time of this process, with all its threads, while the meter runs. */
 export class StopWatch {
   #wallMs = 0
   #cpuMs = 0
@@ -89,7 +89,7 @@ export class PartitionRows {
     }
   }
 
-  /** True when the rows must be taken before a batch of this size. */
+  /** True if the rows must be collected before a batch of this size. */
   isFullFor(size: number): boolean {
     return this.#rows + size > ROWS_AT_ONCE
   }
@@ -110,7 +110,7 @@ export class PartitionRows {
     }
   }
 
-  /** Takes the rows since the last time into the checksum. */
+  /** Adds the rows since the last call to the checksum. */
   take(): void {
     const values = this.#out.row.subarray(0, this.#rows * this.#width)
     const states = this.#out.states.subarray(0, values.length)
@@ -121,7 +121,7 @@ export class PartitionRows {
     this.#rows = 0
   }
 
-  /** Checksum of the values and states of all rows taken; the same however they were split into batches. */
+  /** Checksum of the values and states of all collected rows; independent of the split into batches. */
   get checksum(): string {
     const hex = (crc: number): string => crc.toString(16).padStart(HEX_DIGITS, '0')
     return `${hex(this.#valuesCrc)}-${hex(this.#statesCrc)}`
@@ -129,22 +129,22 @@ export class PartitionRows {
 }
 
 /** Positions in the logs after a batch. */
-export function endOf(batch: LoadBatch): Cut {
+export function endOf(batch: LoadBatch): Frontier {
   return {
     nextOffset: batch.offset + batch.records.length,
     labelNextOffset: batch.labelOffset + batch.labels.length,
   }
 }
 
-// Features and state codec without I/O: what a scorer does with a batch between its read and its write, with maps for
-// Redis. One thread.
+// Features and state codec without I/O: the work of a scorer on a batch between its read and its write, with maps
+// instead of Redis. One thread.
 
-/** Some pages of messages, which nobody reads again here. */
+/** A few pages of messages, which nothing reads again here. */
 const PAGES_WEIGHT_MAX = 10_000
 const NO_PARTS: readonly ReadablePart[] = []
-/** All on one day. */
+/** All writes are on one day. */
 const DAY = 0
-const START: Cut = { nextOffset: 0, labelNextOffset: 0 }
+const START: Frontier = { nextOffset: 0, labelNextOffset: 0 }
 
 /** `each_batch` decodes every value that a batch needs; `kept` keeps all of them decoded from then on. */
 export const DECODINGS = ['each_batch', 'kept'] as const
@@ -155,12 +155,12 @@ export interface FoldCase {
   readonly decoding: Decoding
   readonly codecs: Codecs
   readonly batches: readonly LoadBatch[]
-  /** Batches before this one make the state and warm the code up; they are not measured. */
+  /** Batches before this one build the state and warm up the code; they are not measured. */
   readonly measureFrom: number
 }
 
 export interface FoldOutcome extends Meter {
-  /** Transactions measured. */
+  /** Number of measured transactions. */
   readonly events: number
   readonly checksum: string
   /** Events that the cards hold singly at the end, median and most, and the median of stored bytes. */
@@ -198,12 +198,12 @@ export function foldInMemory({
   return { ...watch.total, events, checksum: rows.checksum, ...state.sizes() }
 }
 
-/** Values by id, in memory or as bytes, and which of them the batch has asked for. */
+/** Values by id, decoded or as bytes, and which of them the batch has used. */
 class Values<Id, Value extends CardHistory | EntityPart> {
   readonly #isKept: boolean
   readonly #decode: (bytes: Buffer | null) => Value
   readonly #indexes = new Map<Id, number>()
-  /** Present while the batch lasts, or for good where they are kept. */
+  /** Present during the batch, or permanently if values are kept. */
   readonly #values: (Value | null)[] = []
   readonly #bytes: (Buffer | null)[] = []
   readonly #isAsked: boolean[] = []
@@ -228,10 +228,10 @@ class Values<Id, Value extends CardHistory | EntityPart> {
     return value
   }
 
-  /** Ends the batch: `encode` makes what is to be written the present value of the writer. */
+  /** Ends the batch: `encode` makes the data to write the current value of the writer. */
   write(writer: ByteWriter, encode: (value: Value) => void): void {
     const valueAt = (index: number): Value | undefined => this.#values[index] ?? undefined
-    forEachNear(this.#asked, valueAt, (value, index) => {
+    forEachPrefetched(this.#asked, valueAt, (value, index) => {
       encode(value)
       if (this.#isKept) writer.keep()
       else {
@@ -243,7 +243,7 @@ class Values<Id, Value extends CardHistory | EntityPart> {
     this.#asked.length = 0
   }
 
-  /** All values, as they are stored. */
+  /** All values in their stored form. */
   stored(encode: (value: Value) => Buffer): readonly Buffer[] {
     return this.#bytes.map((bytes, index) => {
       const value = this.#values[index] ?? null
@@ -289,8 +289,8 @@ class MemoryState implements PartitionState {
     return NO_PARTS
   }
 
-  /** Encodes what the batch has changed: what is new of it, or the whole once what is committed was made small. */
-  write(committed: Cut, newestEventMs: number): void {
+  /** Encodes the changes of the batch: additions, or whole values after compacting committed events. */
+  write(committed: Frontier, newestEventMs: number): void {
     const writer = this.#writer
     this.#cards.write(writer, (history) => {
       if (writeCardAddition(history, writer, DAY) !== null) return
@@ -303,12 +303,12 @@ class MemoryState implements PartitionState {
       writeEntityPart(part, writer, DAY)
     })
     this.#writePages(newestEventMs)
-    // As a partition session does with what it sends; nobody reads values that are kept decoded.
+    // As a partition session does after sending; decoded values are not read from these bytes.
     writer.takeKept()
     if (this.#isKept) writer.recycle()
   }
 
-  /** Nobody reads messages again where no transaction is late. */
+  /** Messages are not read again if no transaction is late. */
   #writePages(newestEventMs: number): void {
     for (const page of this.messages.takeWrite(newestEventMs).changed) {
       this.#writer.keepElsewhere(page.seal())

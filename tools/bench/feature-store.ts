@@ -1,6 +1,6 @@
-// Features over the store of the scorer, without Kafka: partition sessions on the real Redis, one read and one write per
-// batch. Each partition waits for its answers, and the partitions of the process run concurrently, as in a scorer. The benchmark deletes its
-// keys afterwards.
+// Features with the scorer's store, without Kafka: partition sessions on a real Redis, one read and one write per
+// batch. Each partition waits for its replies, and the partitions of the process run concurrently, as in a scorer. The
+// benchmark deletes its keys afterwards.
 
 import { randomUUID } from 'node:crypto'
 import {
@@ -30,11 +30,11 @@ const ANSWER_MS_MAX = 5_000
 
 export interface StoreCase {
   readonly plan: FeaturePlan
-  /** Bytes of state that may stay decoded in memory. */
+  /** Maximum bytes of decoded state in memory. */
   readonly cacheBytesMax: number
   readonly codecs: Codecs
   readonly partitions: readonly (readonly LoadBatch[])[]
-  /** Rounds of batches before this one are not measured, and partitions take turns in them. */
+  /** Rounds of batches before this one are not measured; in them the partitions run one at a time. */
   readonly measureFrom: number
 }
 
@@ -43,7 +43,7 @@ export interface StoreOutcome {
   readonly events: number
   readonly cpuMicrosecondsPerEvent: CpuPerEvent
   readonly batches: number
-  /** Most operations of a batch in the unmeasured rounds; 0 where all rounds are measured. */
+  /** Most operations of a batch in the unmeasured rounds; 0 if all rounds are measured. */
   readonly readsPerBatchMax: number
   readonly writesPerBatchMax: number
   /** Checksum of each partition's rows. */
@@ -103,7 +103,10 @@ export async function foldInStore(
 
 async function openSession(store: PartitionStore, partition: number): Promise<PartitionSession> {
   const epoch = await store.claim(partition, null)
-  if (epoch === null) throw new Error('Somebody else claims the partitions of the benchmark.')
+  if (epoch === null)
+    throw new Error(
+      'Another process claims the partitions of the benchmark; run one benchmark at a time.',
+    )
   const progress = { ...PARTITION_START, generation: epoch, nextOffset: 0, labelNextOffset: 0 }
   return store.open(partition, epoch, await store.readStatus(partition), progress, 'work')
 }
@@ -145,7 +148,7 @@ async function work(
   }
 }
 
-/** The rounds that are not measured, one partition after the other: so that each batch's round trips can be counted. */
+/** Runs the unmeasured rounds, one partition at a time, so that each batch's round trips can be counted. */
 async function workInTurns(
   partitions: readonly PartitionProcessor[],
   { plan, codecs, measureFrom }: StoreCase,

@@ -1,6 +1,6 @@
-// Features: what they and their state cost, without Kafka and without a model. In memory: fold and codec alone. In the
-// store: the same over the real Redis. Growth: as the history of one card becomes long, and as one card pays for much
-// of all traffic.
+// Cost of features and their state, without Kafka and without a model. In memory: fold and codec alone. In the store:
+// the same with a real Redis. Growth: with a long history of one card, and with one card that makes a large share of
+// all payments.
 
 import assert from 'node:assert/strict'
 import { tableLines } from '../../services/cli/table.ts'
@@ -36,9 +36,9 @@ export interface FeaturesOptions {
   readonly transactions: number
   readonly cards: number
   readonly runs: number
-  /** Bytes of state that the store may keep decoded. */
+  /** Maximum bytes of decoded state that the store keeps. */
   readonly cacheBytesMax: number
-  /** Transactions measured for each length of a history, and the longest one. */
+  /** Transactions measured per length of a history, and the longest history. */
   readonly growthEvents: number
   readonly heldMax: number
 }
@@ -67,7 +67,7 @@ export interface StoreResult extends Rate {
   readonly writesPerBatchMax: number
 }
 
-/** One card that has paid `held` times in the reach, a batch for each transaction. */
+/** One card that has paid `held` times in the reach, with one batch per transaction. */
 export interface GrowthResult extends MemoryResult {
   readonly held: number
 }
@@ -90,7 +90,7 @@ export interface FeaturesResult {
 
 export interface FeaturesDeps {
   readonly codecs: Codecs
-  /** Null leaves the store out. */
+  /** Null omits the store. */
   readonly servers: BenchServers | null
   readonly signal: AbortSignal
   readonly onProgress: (line: string) => void

@@ -1,5 +1,5 @@
-// Live: an open loop at a fixed rate. Latency is from the time at which a transaction was meant to be sent until
-// a read_committed subscriber in this process has its alert, or its decision, so a slow producer or broker cannot hide a delay.
+// Live: an open loop at a fixed rate. Latency is from the intended send time of a transaction until a read_committed
+// subscriber in this process has its alert, or its decision, so a slow producer or broker cannot hide a delay.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Alert } from '../../services/core/wire/records.ts'
@@ -51,11 +51,11 @@ export interface LiveResult {
   readonly transactions: number
   readonly decisions: number
   readonly alerts: number
-  /** From the intended send time to the alert in a committed reader's hands; warm-up left out. */
+  /** From the intended send time to the arrival of the alert at a read_committed consumer, without the warm-up. */
   readonly alertLatency: LatencySummary | null
-  /** The same to the decision, of all transactions. */
+  /** The same for the decision, of all transactions. */
   readonly decisionLatency: LatencySummary | null
-  /** Delay of the producer at its end: above a few milliseconds the machine could not keep up. */
+  /** Delay of the producer at its end: above a few milliseconds the machine could not sustain the rate. */
   readonly producerBehindMs: number
   readonly eventsPerBatch: number
   readonly scorerMemory: MemorySummary | null
@@ -149,7 +149,7 @@ function alertProblems(seen: readonly SeenAlert[], due: number): readonly string
 
 interface AlertWatch extends Closable {
   readonly seen: readonly SeenAlert[]
-  /** Waits until this many have come, for a while. */
+  /** Waits for this many, up to a time limit. */
   until(count: number): Promise<void>
 }
 
@@ -186,7 +186,7 @@ function seenAlert({ alertId, revision, source }: Alert, arrivedMs: number): See
 }
 
 interface Measured {
-  /** Wall-clock time at which the warm-up was over. */
+  /** Wall-clock time at the end of the warm-up. */
   readonly fromMs: number
   readonly summary: ProducerSummary
   readonly cpu: CpuPerEvent
@@ -221,7 +221,7 @@ async function watchRun(
   const residentBytes: number[] = []
   for (;;) {
     await Promise.race([sleepMs(SAMPLE_MS), ended])
-    // A last, shorter second would not compare; its processor time without the producer's even less.
+    // A last, shorter second would not be comparable, and its processor time would exclude the producer's.
     if (run.isDone) break
     meter.sample()
     events = total(await stream.committed()) - eventsBefore

@@ -1,4 +1,4 @@
-// The context of every published number: the machine, and the versions of everything that took part.
+// Context of every published number: the machine, and the versions of all components.
 
 import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os'
@@ -27,7 +27,7 @@ export interface ServerVersions {
   readonly redis: string
 }
 
-/** This machine, as it is now. */
+/** Current properties of this machine. */
 export function describeMachine(): Machine {
   return {
     cpuModel: cpus()[0]?.model.trim() ?? 'unknown',
@@ -45,7 +45,7 @@ export function loadAverage(): readonly number[] {
   return loadavg().map((load) => Math.round(load * 100) / 100)
 }
 
-/** Asks the servers which versions they are; "unknown" where they do not answer. */
+/** Queries the versions of the servers; "unknown" if they do not reply. */
 export async function readServerVersions(broker: string, redis: Redis): Promise<ServerVersions> {
   const colon = broker.lastIndexOf(':')
   const host = broker.slice(0, colon).replace(/^\[|\]$/g, '')
@@ -69,11 +69,11 @@ function packageVersion(name: string): string | null {
   }
 }
 
-// The GPUs of a machine as their driver names them, published alongside every figure that was measured on one.
+// GPUs of a machine as their driver names them, published with every figure that was measured on one.
 
 const LIMIT_MS = 10_000
 
-/** One line per NVIDIA GPU with its driver; none where its tool does not run. */
+/** One line per NVIDIA GPU with its driver; none if the driver's tool does not run. */
 export async function readGpus(): Promise<readonly string[]> {
   const { code, output } = await runProgram(
     'nvidia-smi',

@@ -1,5 +1,5 @@
-// The cost of processes as the kernel counts it: processor time of all their threads, and resident memory.
-// Linux only; elsewhere, and for processes that we may not observe, the answer is "unknown", never 0.
+// Cost of processes as the kernel accounts it: processor time of all their threads, and resident memory. Linux only. On
+// other systems, and for processes that may not be observed, the result is "unknown", never 0.
 
 import { readFileSync } from 'node:fs'
 
@@ -28,15 +28,15 @@ export function residentBytesOf(pid: number | null): number | null {
   return kibibytes === undefined || kibibytes === null ? null : Number(kibibytes) * 1_024
 }
 
-/** Reads the text of /proc/<pid>/stat; null when it is not one. */
+/** Parses the text of /proc/<pid>/stat; null if it is malformed. */
 export function parseCpuMs(stat: string): number | null {
-  // The name may hold spaces and brackets, so the fields are counted from its last bracket.
+  // The name may contain spaces and brackets, so fields are counted from the last bracket.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   const ticks = Number(fields[USER_FIELD] ?? NaN) + Number(fields[SYSTEM_FIELD] ?? NaN)
   return Number.isFinite(ticks) ? ticks * TICK_MS : null
 }
 
-/** Measures what processes spend between its making and `perEvent`. */
+/** Measures what processes spend between construction and `perEvent`. */
 export class CpuMeter {
   readonly #processes: Processes
   readonly #startMs = new Map<string, number | null>()
@@ -48,7 +48,7 @@ export class CpuMeter {
     this.sample()
   }
 
-  /** Notes the time spent so far. A process that has ended keeps what was noted last. */
+  /** Samples the time spent so far. A process that has ended keeps its last sample. */
   sample(): void {
     for (const [name, pid] of Object.entries(this.#processes)) {
       const nowMs = cpuMsOf(pid)
@@ -56,7 +56,7 @@ export class CpuMeter {
     }
   }
 
-  /** Microseconds from the making to the last sample, over the number of events handled in that time. */
+  /** Microseconds from construction to the last sample, divided by the number of events handled in that time. */
   perEvent(events: number): CpuPerEvent {
     return Object.fromEntries(
       Object.keys(this.#processes).map((name) => {

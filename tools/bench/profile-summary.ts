@@ -18,7 +18,7 @@ const AREAS: readonly [area: string, file: RegExp][] = [
 
 export interface ProfileRow {
   readonly name: string
-  /** Part of the time in which the process did anything at all, 0 to 1. */
+  /** Share of the time in which the process was active, 0 to 1. */
   readonly share: number
   readonly milliseconds: number
 }

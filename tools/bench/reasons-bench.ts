@@ -1,5 +1,6 @@
-// Reasons: what explaining alerts costs the scorer when one transaction in a hundred is flagged. The same replay with two
-// copies of the released model, in turns: one whose thresholds flag that share, one whose thresholds no score reaches. The difference is all that an alert costs: reasons, counterfactual, the alert itself and its lease.
+// Reasons: cost of explaining alerts for the scorer if one transaction in a hundred is flagged. The same replay runs
+// with two copies of the released model, alternately: one whose thresholds flag that share, one whose thresholds no
+// score reaches. The difference is the total cost of an alert: reasons, counterfactual, the alert itself and its lease.
 
 import assert from 'node:assert/strict'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -25,7 +26,7 @@ export interface ReasonsBenchOptions {
   readonly transactions: number
   readonly cards: number
   readonly batchSizeMax: number
-  /** Rounds; each runs both cases once, every second one backwards. */
+  /** Rounds; each runs both cases once, every second one in reverse order. */
   readonly runs: number
 }
 
@@ -121,7 +122,7 @@ function resultOf(
   }
 }
 
-/** The score that one in a hundred of the load reaches. */
+/** The score that one in a hundred transactions of the load reaches. */
 async function flagThreshold(): Promise<number> {
   const model = await openScoringModel({ folder: releasedModel(), backend: 'auto' })
   try {

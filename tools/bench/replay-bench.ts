@@ -1,6 +1,6 @@
-// Replay: how fast one scorer answers a topic that is already full, exactly once, with features and model on. The same
-// run measures how fast a plain consumer decodes the same topic: the ratio of the two can be compared between
-// machines, the events per second cannot.
+// Replay: speed at which scorers, one by default, answer a topic that is already full, exactly once, with all features
+// enabled. The same run measures how fast a plain consumer decodes the same topic: the ratio of the two can be compared
+// between machines, the events per second cannot.
 
 import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -27,6 +27,8 @@ export interface ReplayOptions {
   readonly cards: number
   readonly batchSizeMax: number
   readonly runs: number
+  /** Processes that share the partitions; one when absent. */
+  readonly scorers?: number
   /** File for a processor profile of the first run's scorer; null for none. */
   readonly profileFile: string | null
   /** Share of the transactions that begin a trace; none when absent. */
@@ -49,7 +51,7 @@ export interface ReplayRun {
   }
   /** From the first to the last batch, by the time stamps of their records. */
   readonly eventsPerSecond: number
-  /** From the start of the scorer's process to the last commit, model loading and joining included. */
+  /** From the start of the scorer's process to the last commit, including model loading and joining. */
   readonly eventsPerSecondWithStart: number
   /** From the start of the scorer's process until it had joined. */
   readonly startMs: number
@@ -58,7 +60,7 @@ export interface ReplayRun {
   readonly ratioToConsume: number
   readonly batches: LedgerSummary
   readonly eventsPerBatch: number
-  /** From the joined group to the last commit; the producer's from its start to its end. */
+  /** From the joined group to the last commit, scorers together; the producer's from its start to its end. */
   readonly cpuMicrosecondsPerEvent: CpuPerEvent
   readonly scorerStartCpuMs: number | null
   readonly scorerResidentBytes: number | null
@@ -107,7 +109,7 @@ export async function runReplayOnce(options: ReplayOptions, deps: BenchDeps): Pr
     const batches = await readBatches(servers, stream, ends, deps.signal)
     const { firstBatchMs, lastBatchMs, offsetsInFirstMs } = batches
     const betweenMs = (lastBatchMs ?? NaN) - (firstBatchMs ?? NaN)
-    // Answers count, not events sent: an event that is lost must not make the figure better.
+    // Counts answers, not sent events: a lost event must not improve the figure.
     const answered = batches.decisions + batches.deadLetters
     const eventsPerSecond = ((answered - offsetsInFirstMs) * 1_000) / betweenMs
     return {
@@ -143,7 +145,7 @@ export function countProblems(transactions: number, batches: LedgerSummary): rea
   return problems
 }
 
-/** Fills the topics with the load, as fast as it goes. */
+/** Fills the topics with the load at full speed. */
 export async function fillStream(
   options: ReplayOptions,
   servers: BenchServers,
@@ -167,7 +169,7 @@ export async function fillStream(
   }
 }
 
-/** Runs one scorer until everything below `ends` is committed. */
+/** Runs scorers until everything below `ends` is committed. */
 export async function score(
   options: ReplayOptions,
   servers: BenchServers,
@@ -176,24 +178,47 @@ export async function score(
   signal: AbortSignal,
 ) {
   const startedMs = performance.now()
-  const { batchSizeMax, profileFile, environment = {} } = options
+  const { batchSizeMax, profileFile, environment = {}, scorers: count = 1 } = options
   const profileFolder = profileFile === null ? null : mkdtempSync(join(tmpdir(), 'sluice-bench-'))
-  const scorer = await startScorer(servers, stream, { batchSizeMax, profileFolder, environment })
-  opened.push({ close: () => scorer.stop() })
+  const scorers = await Promise.all(
+    Array.from({ length: count }, async (_, index) => {
+      const profile = index === 0 ? profileFolder : null
+      const started = { batchSizeMax, profileFolder: profile, environment }
+      const scorer = await startScorer(servers, stream, started)
+      opened.push({ close: () => scorer.stop() })
+      return scorer
+    }),
+  )
   const readyMs = performance.now()
-  const startCpuMs = cpuMsOf(scorer.pid)
-  const meter = new CpuMeter({ scorer: scorer.pid, ...servers.processes })
-  await Promise.race([untilCommitted(stream, ends, signal), scorer.failed])
+  const startCpuMs = sumOf(scorers.map(({ pid }) => cpuMsOf(pid)))
+  const names = scorers.map(({ pid }, index) => [`scorer ${index}`, pid] as const)
+  const ofScorers: Record<string, number> = Object.fromEntries(names)
+  const meter = new CpuMeter({ ...ofScorers, ...servers.processes })
+  const failed = scorers.map((scorer) => scorer.failed)
+  await Promise.race([untilCommitted(stream, ends, signal), ...failed])
   const totalMs = performance.now() - startedMs
   meter.sample()
-  const residentBytes = residentBytesOf(scorer.pid)
-  await scorer.stop()
+  const residentBytes = sumOf(scorers.map(({ pid }) => residentBytesOf(pid)))
+  await Promise.all(scorers.map((scorer) => scorer.stop()))
   if (profileFile !== null && profileFolder !== null) keepProfile(profileFolder, profileFile)
-  const cpu = meter.perEvent(options.transactions)
+  const byProcess = meter.perEvent(options.transactions)
+  const scorer = sumOf(names.map(([name]) => byProcess[name] ?? null))
+  const cpu: Record<string, number | null> = { scorer }
+  for (const name of Object.keys(servers.processes)) cpu[name] = byProcess[name] ?? null
   return { startMs: readyMs - startedMs, totalMs, startCpuMs, residentBytes, cpu }
 }
 
-/** Each thread writes a profile of its own when it ends; kept is that of the main thread, number 0. */
+/** Null if one of them is unknown. */
+function sumOf(values: readonly (number | null)[]): number | null {
+  let sum = 0
+  for (const value of values) {
+    if (value === null) return null
+    sum += value
+  }
+  return sum
+}
+
+/** Each thread writes a profile of its own when it ends; only that of the main thread, number 0, is kept. */
 function keepProfile(folder: string, file: string): void {
   const name = readdirSync(folder).find((each) => /^CPU\.\d+\.\d+\.\d+\.0\.\d+\./.test(each))
   if (name !== undefined) copyFileSync(join(folder, name), file)
@@ -224,7 +249,7 @@ async function measureConsume(
 
 function decode(codecs: Codecs, value: Buffer | null): void {
   if (codecs.decodeTransactionMessage(value).kind === 'reject') {
-    throw new Error('The load holds a message that cannot be decoded.')
+    throw new Error('The load has a message that cannot be decoded.')
   }
 }
 
@@ -244,7 +269,7 @@ export async function readBatches(
   return ledger.summary()
 }
 
-/** Reads a topic from its beginning until `take`, which gets the committed messages, says that it was enough. */
+/** Reads a topic from its beginning until `take`, which receives the committed messages, returns that it has enough. */
 export async function readTopicUntil(
   kafka: Kafka,
   topic: string,
@@ -282,7 +307,7 @@ export async function abortable<Value>(
   }
 }
 
-/** Ends a producer that still runs. */
+/** Stops a producer that is still running. */
 export function killed(producer: { kill(): void; readonly done: Promise<unknown> }): Closable {
   return {
     close: async () => {

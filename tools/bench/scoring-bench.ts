@@ -1,9 +1,9 @@
-// Scoring: rows a second of the released model on every backend that works here, by batch size. The rows are
-// feature rows of the simulated load; every batch size must give the same bits.
+// Scoring: rows per second of the released model on every backend that is available here, by batch size. The rows are
+// feature rows of the simulated load. Every batch size must give the same bits.
 
 import { join } from 'node:path'
 import { SluiceError } from '../../services/core/errors.ts'
-import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../services/core/rates/default-rates.ts'
 import { SEQUENCE_LENGTH } from '../../services/core/features/engine/card-sequence.ts'
 import { FEATURE_COUNT } from '../../services/core/features/catalogue/feature-list.ts'
 import { HistoryFold } from '../../services/core/features/engine/history-fold.ts'
@@ -135,7 +135,7 @@ async function measureBatch(
     position = (position + size) % ROW_COUNT
     const startMs = performance.now()
     const scores = model.score(batch, size)
-    // Awaiting a value that is no promise would cost a turn of the event loop at every call.
+    // Awaiting a value that is not a promise would cost a turn of the event loop per call.
     if (scores instanceof Promise) await scores
     nowMs = performance.now()
     if (startMs >= warmMs) timesMs.push(nowMs - startMs)

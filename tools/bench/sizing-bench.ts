@@ -1,4 +1,4 @@
-// Sizing: memory in Redis and disk of the broker that a stream takes, measured after one replay.
+// Sizing: memory in Redis and disk space of the broker that a stream uses, measured after one replay.
 
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,7 +15,7 @@ const SCAN_COUNT = 1_000
 
 export type SizingOptions = Pick<ReplayOptions, 'transactions' | 'cards' | 'batchSizeMax'>
 
-/** Bytes of the values of one kind: as Redis accounts for them, keys and overhead included. */
+/** Bytes of the values of one kind as Redis accounts them, including keys and overhead. */
 export interface StateSize {
   readonly keys: number
   readonly bytes: number
@@ -35,7 +35,7 @@ export interface SizingResult {
   readonly diskBytesPerTransaction: Readonly<Record<string, number>> | null
 }
 
-/** Replays a stream of its own, measures what it has left, and deletes it. */
+/** Replays a stream of its own, measures what remains, and deletes it. */
 export async function runSizingBench(
   options: SizingOptions,
   deps: BenchDeps,
@@ -99,7 +99,7 @@ async function sizeOf(
   return { ...size, bytesMean: size.bytes / Math.max(1, size.keys) }
 }
 
-/** Sizes of the log segments. Segments are allocated whole for indexes only, so the sizes of .log files are true. */
+/** Sizes of the log segments. Only indexes are preallocated, so the sizes of .log files are exact. */
 function diskBytes(
   servers: BenchServers,
   stream: BenchStream,

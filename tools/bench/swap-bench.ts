@@ -1,6 +1,6 @@
-// Swap: the delay that a card holder would notice while the model is changed. An open loop at a fixed rate; every few seconds
-// another model is activated. Latency is from the intended send time of each transaction until a committed reader has
-// its decision, so that every transaction counts, alerted or not.
+// Swap: the delay that a cardholder would notice during a change of the model. An open loop at a fixed rate; every few
+// seconds another model is activated. Latency is from the intended send time of each transaction until a read_committed
+// consumer has its decision, so every transaction counts, alerted or not.
 
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -28,9 +28,9 @@ import { producerArguments } from './feature-load.ts'
 import { openTopicReader } from './batch-ledger.ts'
 
 const SWAPS = 6
-/** Between two swaps; the second half of it is time after a swap. */
+/** Time between two swaps; its second half counts as time after a swap. */
 const INTERVAL_MS = 5_000
-/** The least that counts as the time of a swap: what a switch of 100 ms does to the queue behind it. */
+/** Shortest time that counts as a swap: a switch of 100 ms also delays the queue behind it. */
 const DURING_MS_MIN = 1_000
 const WARM_UP_MS = 10_000
 const BEFORE_MS = 15_000
@@ -52,7 +52,7 @@ export interface SwapResult {
   /** From publishing the control message until every partition had decided with the new model. */
   readonly switchMs: readonly number[]
   readonly before: LatencySummary | null
-  /** Transactions meant to be sent while a swap was under way, and for a second at least. */
+  /** Transactions due during a swap, at least those of one second. */
   readonly during: LatencySummary | null
   /** Transactions between two swaps, and after the last. */
   readonly after: LatencySummary | null
@@ -118,7 +118,7 @@ export interface Swap {
   readonly doneMs: number
 }
 
-/** A decision with when it was meant to be sent and when it arrived. */
+/** A decision with its intended send time and its arrival. */
 export interface SeenDecision {
   readonly intendedMs: number
   readonly arrivedMs: number
@@ -164,7 +164,7 @@ interface TwoModels {
   readonly digests: readonly [string, string]
 }
 
-/** The released model, and a copy of it under another name: only the swap is to be seen. */
+/** The released model, and a copy of it under another name, so that only the swap has an effect. */
 async function twoModels(opened: Closable[]): Promise<TwoModels> {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-swap-'))
   opened.push({
@@ -220,7 +220,7 @@ interface DecisionWatch {
   until(count: number): Promise<void>
 }
 
-/** Reads transactions, for when they were meant to be sent, and decisions, for when they came. */
+/** Reads transactions for their intended send times, and decisions for their arrival times. */
 async function watchDecisions(
   { kafka, codecs }: BenchServers,
   stream: BenchStream,

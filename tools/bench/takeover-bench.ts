@@ -1,6 +1,6 @@
-// Takeover: how long a partition pauses when its scorer is stopped, started beside others, or killed, under load.
-// Two scorers share the partitions; each step ends one of them or starts one, and the longest time between two
-// decision batches of one partition is what a card holder would have waited.
+// Takeover: pause of a partition when its scorer is stopped, joined by others, or killed, under load. Two scorers share
+// the partitions. Each step ends one of them or starts one. The longest time between two decision batches of one
+// partition is how long a cardholder would have waited.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import { closeAll, type Closable } from '../../services/platform/lifecycle.ts'
@@ -19,8 +19,8 @@ import { abortable, countProblems, killed, readBatches, type BenchDeps } from '.
 import { producerArguments } from './feature-load.ts'
 import { openTopicReader } from './batch-ledger.ts'
 
-/** Between the steps, so that the pauses of two steps do not mix. Longer than a session time-out. */
-const SETTLE_MS = 15_000
+/** Pause between steps, so that the effects of two steps do not mix. Longer than a session timeout. */
+const STEP_PAUSE_MS = 15_000
 const BATCH_SIZE_MAX = 512
 
 export type TakeoverStep = 'undisturbed' | 'stop' | 'start' | 'kill'
@@ -60,13 +60,13 @@ export async function runTakeoverBench(
     const batches = await watchBatches(servers, stream)
     opened.push(batches)
     const scorers = [await start(servers, stream, opened), await start(servers, stream, opened)]
-    const transactions = (options.ratePerSecond * SETTLE_MS * (STEPS.length + 1)) / 1_000
+    const transactions = (options.ratePerSecond * STEP_PAUSE_MS * (STEPS.length + 1)) / 1_000
     const producer = startProducer(servers, stream, [
       ...['--rate', String(options.ratePerSecond)],
       ...producerArguments({ transactions, cards: options.cards }),
     ])
     opened.push(killed(producer))
-    await sleepMs(SETTLE_MS / 2, undefined, { signal })
+    await sleepMs(STEP_PAUSE_MS / 2, undefined, { signal })
     const steps: StepResult[] = []
     for (const step of STEPS) {
       onProgress(`takeover: ${step}`)
@@ -74,7 +74,7 @@ export async function runTakeoverBench(
       if (step === 'stop') await scorers.shift()?.stop()
       if (step === 'start') scorers.push(await start(servers, stream, opened))
       if (step === 'kill') await scorers.shift()?.kill()
-      await sleepMs(Math.max(0, fromMs + SETTLE_MS - Date.now()), undefined, { signal })
+      await sleepMs(Math.max(0, fromMs + STEP_PAUSE_MS - Date.now()), undefined, { signal })
       steps.push(stepResult(step, batches.times, fromMs, Date.now()))
     }
     const { transactions: sent } = await abortable(producer.done, signal)
@@ -101,7 +101,7 @@ async function start(
   return scorer
 }
 
-/** Time stamps of the batches of each partition, as they come. */
+/** Time stamps of the batches of each partition, in order of arrival. */
 async function watchBatches(
   { kafka }: BenchServers,
   stream: BenchStream,

@@ -1,6 +1,6 @@
-// Tracing: what it costs the scorer, as processor time per event. The same replay, with tracing off and on, in turns, so that
-// other load of the machine meets all cases alike. Each round compares its runs with its own run with tracing off; the
-// difference between the two equal runs is the noise.
+// Tracing: its cost for the scorer, as processor time per event. The same replay runs with tracing off and on,
+// alternately, so that other load of the machine affects all cases alike. Each round compares its runs with its own run
+// with tracing off. The difference between the two equal runs is the noise.
 
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -8,7 +8,7 @@ import type { Closable } from '../../services/platform/lifecycle.ts'
 import { runReplayOnce, type BenchDeps } from './replay-bench.ts'
 import { median } from './statistics.ts'
 
-/** The cases compared, in the order of a round; every second round runs them backwards. */
+/** The compared cases, in the order of a round; every second round runs them in reverse order. */
 const CASES = [
   { name: 'off', traceRatio: 0, isOn: false },
   { name: 'off, again', traceRatio: 0, isOn: false },
@@ -33,7 +33,7 @@ export interface TracingCase {
   readonly medianMicrosecondsPerEvent: number
   /** Median over the rounds of this case's time over that of the same round with tracing off; 1 is no cost. */
   readonly medianRatioToOff: number
-  /** Requests with spans that the receiver has got. */
+  /** Requests with spans that the receiver got. */
   readonly spanRequests: number
 }
 
@@ -109,7 +109,7 @@ function spanProblems(cases: readonly TracingCase[]): readonly string[] {
   )
 }
 
-/** Takes spans and forgets them; it runs in this process, so that it is no cost of the scorer's. */
+/** Receives spans and discards them. It runs in this process, so it costs the scorer nothing. */
 async function openReceiver(): Promise<
   Closable & { readonly endpoint: string; requests(): number }
 > {

@@ -23,7 +23,7 @@ const SECTIONS: readonly (readonly [Entity, string])[] = [
 const OPENING = `# Features
 
 The features of a transaction, in the order of the feature row (\`#\`). This page is generated from
-\`services/core/features/catalogue/feature-list.ts\` by \`npm run docs\`; a test compares the two.
+\`services/core/features/catalogue/shipped-features.ts\` by \`npm run docs\`; a test compares the two.
 [feature-contract.md](feature-contract.md) defines these terms exactly: the open end of a window, and the effect of retries, duplicates
 and late transactions.
 

@@ -6,7 +6,6 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { format, resolveConfig } from 'prettier'
-import { DEFAULT_RATES } from '../../services/core/currency.ts'
 import {
   METRIC_JOBS,
   listMetrics,
@@ -23,12 +22,14 @@ const PROCESSES: Readonly<Record<MetricJob, string>> = {
   'sluice-scorer': 'The scorer: `sluice scorer`, on `SLUICE_METRICS_PORT`.',
   'sluice-alerts': 'A subscriber: `sluice alerts tail --metrics-port`, and the demo.',
   'sluice-forward': 'The forwarder: `sluice alerts forward`, on `SLUICE_METRICS_PORT`.',
+  'sluice-bridge': 'The bridge: `sluice bridge`, on `SLUICE_METRICS_PORT`.',
   'sluice-skew': 'The skew meter: `sluice skew`, on `SLUICE_METRICS_PORT`.',
   'sluice-lake': 'The writer of the lake: `sluice lake ingest`, on `SLUICE_METRICS_PORT`.',
   'sluice-enforcer': 'The reference enforcer: `sluice enforce`, on `SLUICE_METRICS_PORT`.',
   'sluice-receipts':
     'The watch over receipts: `sluice alerts watch-receipts`, on `SLUICE_METRICS_PORT`.',
   'sluice-cases': 'Queue and labels: `sluice alerts serve`, on `SLUICE_METRICS_PORT`.',
+  'sluice-gateway': 'The gateway: `sluice gateway`, on `SLUICE_METRICS_PORT`.',
   'sluice-producer': 'A producer run: `sluice produce ... --metrics-port`.',
 }
 
@@ -71,7 +72,7 @@ function unitOf({ name, type }: JobMetric): string {
   const base = name.replace(/_total$/, '')
   if (base.endsWith('_seconds')) return 'seconds'
   if (base.endsWith('_bytes')) return 'bytes'
-  if (base.endsWith('_amount_reference')) return `${DEFAULT_RATES.reference}, major units`
+  if (base.endsWith('_amount_reference')) return 'units of the reference currency'
   if (base === 'sluice_score') return '0 to 1'
   if (base.endsWith('_ratio')) return '0 to 1'
   if (base.endsWith('_info')) return 'always 1'

@@ -87,6 +87,7 @@ function digests({ manifest }: Release, { shipped }: Results): string {
   const rows = [
     ['all feature rows, event times and truths', manifest.data.digest],
     ['feature list', manifest.featureListHash],
+    ['reference currency', manifest.referenceCurrency],
     ['exchange rates', manifest.ratesDigest],
     ...(shipped === null ? [] : [['text of the evaluation rows', shipped.textSha256]]),
   ]

@@ -63,6 +63,7 @@ export function transactionOf(
     entryMode: payment.entryMode,
     authorisation: payment.authorisation,
     intentId: `intent-${seed}-n${intent}`,
+    attributes: null,
   }
 }
 

@@ -1,6 +1,7 @@
 // Options of the simulator, with defaults and limits.
 
 import { SluiceError } from '../../services/core/errors.ts'
+import { DEFAULT_RATES } from '../../services/core/rates/default-rates.ts'
 
 const DAY_MS = 86_400_000
 
@@ -24,6 +25,8 @@ export interface SimulatorOptions {
   readonly labelDelayMs: number
   /** Share of genuine transactions that get a label. */
   readonly genuineLabelShare: number
+  /** ISO 4217 code in which the whole world pays, of DEFAULT_RATES; null for the currency of each city. */
+  readonly currency: string | null
 }
 
 /** Thursday 2026-01-01T00:00:00Z. It is fixed, since the stream must not depend on a clock. */
@@ -42,7 +45,14 @@ export const SIMULATOR_DEFAULTS: SimulatorOptions = Object.freeze({
   fraudShare: 0.008,
   labelDelayMs: 7 * DAY_MS,
   genuineLabelShare: 0.02,
+  currency: null,
 })
+
+/** Currencies in which the whole world can pay. */
+export const SIMULATED_CURRENCIES: readonly string[] = [
+  DEFAULT_RATES.reference,
+  ...DEFAULT_RATES.rates.map(({ currency }) => currency),
+].toSorted()
 
 interface Limit {
   readonly min: number
@@ -50,7 +60,9 @@ interface Limit {
   readonly integer: boolean
 }
 
-const LIMITS: Readonly<Record<keyof SimulatorOptions, Limit>> = {
+type Numbers = Exclude<keyof SimulatorOptions, 'currency'>
+
+const LIMITS: Readonly<Record<Numbers, Limit>> = {
   seed: { min: 0, max: 4_294_967_295, integer: true },
   startMs: { min: 946_684_800_000, max: 4_000_000_000_000, integer: true },
   untilMs: { min: 946_684_800_000, max: 4_000_000_000_000, integer: true },
@@ -74,7 +86,7 @@ export function completeSimulatorOptions(
   const complete: SimulatorOptions = { ...SIMULATOR_DEFAULTS, ...options }
   const problems: string[] = []
   for (const [name, limit] of Object.entries(LIMITS)) {
-    const value = complete[name as keyof SimulatorOptions]
+    const value = complete[name as Numbers]
     if (value === null) continue
     const isKind = limit.integer ? Number.isSafeInteger(value) : Number.isFinite(value)
     if (isKind && value >= limit.min && value <= limit.max) continue
@@ -83,6 +95,12 @@ export function completeSimulatorOptions(
   }
   if (complete.untilMs !== null && complete.untilMs < complete.startMs) {
     problems.push(`untilMs=${complete.untilMs} is before startMs=${complete.startMs}; swap them.`)
+  }
+  const { currency } = complete
+  if (currency !== null && !SIMULATED_CURRENCIES.includes(currency)) {
+    problems.push(
+      `currency=${currency} is not one of ${SIMULATED_CURRENCIES.join(', ')}; change it.`,
+    )
   }
   if (problems.length > 0) {
     throw new SluiceError('SLUICE_USAGE', `The simulator cannot start: ${problems.join(' ')}`, {

@@ -2,6 +2,7 @@
 // sooner, reports by analysts within the first days; some genuine transactions are cleared by an analyst or the
 // customer.
 
+import { DEFAULT_RATES } from '../../services/core/rates/default-rates.ts'
 import type { Label, Transaction } from '../../services/core/transaction.ts'
 import { EventQueue } from '../../services/producer/event-queue.ts'
 import type { FraudPattern, StreamEvent } from '../../services/producer/stream-event.ts'
@@ -119,6 +120,8 @@ class Simulation {
   readonly #labels = new EventQueue<Label>()
   readonly #endMs: number
   readonly #transactionsMax: number
+  /** Minor units of the world's currency for one of those that it plans with. */
+  readonly #minorPerPlanned: number
   #transactionCount = 0
   #intentCount = 0
 
@@ -130,6 +133,7 @@ class Simulation {
     this.#chance = new Chance(options.seed, HOLDER_STREAM)
     this.#endMs = options.untilMs ?? Number.POSITIVE_INFINITY
     this.#transactionsMax = options.transactionsMax ?? Number.POSITIVE_INFINITY
+    this.#minorPerPlanned = minorPerPlanned(options)
     for (const card of this.#world.cards) {
       const { utcOffsetMinutes } = card.at
       const firstMs = nextPaymentMs(options.startMs, card.meanGapMs, utcOffsetMinutes, this.#chance)
@@ -191,10 +195,24 @@ class Simulation {
     }
     const label = this.#labelDesk.labelOf(transaction, fraudPattern)
     if (label !== null) this.#labels.push(label.knownAtMs, label)
-    return { kind: 'transaction', transaction, fraudPattern }
+    return { kind: 'transaction', transaction: this.#inCurrency(transaction), fraudPattern }
+  }
+
+  #inCurrency(transaction: Transaction): Transaction {
+    const { currency } = this.#options
+    if (currency === null) return transaction
+    const amountMinor = Math.max(1, Math.round(transaction.amountMinor * this.#minorPerPlanned))
+    return { ...transaction, currency, amountMinor }
   }
 
   #plan(payment: Payment): void {
     this.#calendar.push(payment.timeMs, { kind: 'payment', payment })
   }
+}
+
+/** Amounts are planned in cents of a euro. */
+function minorPerPlanned({ currency, startMs }: SimulatorOptions): number {
+  if (currency === null) return 1
+  const many = 1_000_000
+  return many / (DEFAULT_RATES.toReferenceMinor(many, currency, startMs) ?? many)
 }

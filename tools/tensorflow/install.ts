@@ -29,7 +29,7 @@ import {
   type InstallKind,
   type Recipe,
 } from './recipe.ts'
-import { once, removeMarks, runStep, type StepContext } from './steps.ts'
+import { once, removeMarkers, runStep, type StepContext } from './steps.ts'
 import { runProgram } from '../servers/run-program.ts'
 
 const NPM_LIMIT_MS = 10 * 60_000
@@ -94,7 +94,7 @@ async function make(recipe: Recipe, folder: string, options: InstallOptions): Pr
   await once(context, 'packages', () => installPackages(context, recipe, programs, root))
   if (recipe.wheels.length > 0) await buildAddon(context, recipe, programs)
   await smoke(kind, work, { root, signal })
-  removeMarks(work)
+  removeMarkers(work)
   const before = `${folder}.before`
   rmSync(before, { recursive: true, force: true })
   if (existsSync(folder)) renameSync(folder, before)

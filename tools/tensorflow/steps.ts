@@ -8,7 +8,7 @@ import { runProgram, type RunProgramOptions } from '../servers/run-program.ts'
 
 const PROGRESS_EVERY_MS = 5_000
 const TAIL_LINES = 6
-const MARKS = '.annotations'
+const MARKERS_FOLDER = '.done'
 
 export interface StepContext {
   /** Folder in which the parts are assembled; renamed when it is complete. */
@@ -23,20 +23,20 @@ export async function once(
   name: string,
   run: () => Promise<void>,
 ): Promise<void> {
-  const mark = join(context.work, MARKS, name)
-  if (existsSync(mark)) return
+  const marker = join(context.work, MARKERS_FOLDER, name)
+  if (existsSync(marker)) return
   context.signal?.throwIfAborted()
   const beganMs = performance.now()
   await run()
   context.signal?.throwIfAborted()
-  mkdirSync(join(context.work, MARKS), { recursive: true })
-  writeFileSync(mark, '')
+  mkdirSync(join(context.work, MARKERS_FOLDER), { recursive: true })
+  writeFileSync(marker, '')
   context.onProgress(`${name}: done in ${((performance.now() - beganMs) / 1_000).toFixed(1)} s`)
 }
 
 /** Removes the markers from a finished folder. */
-export function removeMarks(work: string): void {
-  rmSync(join(work, MARKS), { recursive: true, force: true })
+export function removeMarkers(work: string): void {
+  rmSync(join(work, MARKERS_FOLDER), { recursive: true, force: true })
 }
 
 /** Runs a program to its end, with occasional progress lines. @throws SluiceError SLUICE_PROVISION_FAILED */

@@ -11,7 +11,6 @@ import {
   prioritised,
 } from '../../core/cases.ts'
 import type { Clock } from '../../core/clock.ts'
-import { DEFAULT_RATES } from '../../core/currency.ts'
 import { OpenAlerts } from '../../core/open-alerts.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import { systemClock } from '../../platform/clock.ts'
@@ -27,6 +26,7 @@ import { type LogEnds, readLogEnds } from '../../platform/kafka/log-ends.ts'
 import { planSince, type ResumePlan, ResumeProgress } from '../../platform/kafka/resume-plan.ts'
 import { readPartitionCount, topicName } from '../../platform/kafka/topics.ts'
 import type { QueueConfig } from './config.ts'
+import { configuredRates } from '../../platform/config/rates-setting.ts'
 
 /** About 100 MB of alerts. */
 const ALERTS_MAX = 50_000
@@ -97,7 +97,7 @@ export class QueueState {
   /** The cases that are open at this time. */
   queue(): Queue {
     const atMs = this.#options.clock.nowMs()
-    const open = this.alerts.open(atMs).map((alert) => prioritised(alert, DEFAULT_RATES))
+    const open = this.alerts.open(atMs).map((alert) => prioritised(alert, configuredRates()))
     const cases = groupCases(open, this.#options.cases)
     return { atMs, openAlerts: open.length, leftOut: this.alerts.leftOut, cases }
   }

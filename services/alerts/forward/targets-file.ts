@@ -1,5 +1,6 @@
 // The targets file: targets, their filters, and their retry settings. It never holds secrets, only references to them.
 
+import { minorDigitsOf } from '../../core/currency.ts'
 import { SluiceError } from '../../core/errors.ts'
 import { faultSentence, openYaml, type YamlFields } from '../../core/yaml/yaml-fields.ts'
 import type { Secret } from '../../platform/config/secrets.ts'
@@ -178,8 +179,8 @@ function filterOf(filter: YamlFields): AlertFilter {
 
 function amountsOf(amounts: YamlFields): Readonly<Record<string, number>> {
   const entries = amounts.names.map((currency): [string, number] => {
-    if (!/^[A-Z]{3}$/.test(currency)) {
-      amounts.fault(`"${currency}" is no currency; give its three letters`, currency)
+    if (minorDigitsOf(currency) === undefined) {
+      amounts.fault(`"${currency}" is no currency; give its ISO 4217 code, such as EUR`, currency)
     }
     return [currency, amounts.number(currency, 0, Number.MAX_SAFE_INTEGER, true)]
   })

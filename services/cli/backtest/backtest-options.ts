@@ -15,7 +15,9 @@ import {
 } from '../commands/produce.ts'
 import type { MappingOptions } from '../lake/import-command.ts'
 import { costsOf, type LoadedPolicy } from './load-policies.ts'
-import { CURRENCY } from './report-rows.ts'
+
+/** A currency whose minor unit is a hundredth, as amounts in the reference currency are counted. */
+const HUNDREDTHS = 'EUR'
 
 export const BACKTEST_DEFAULTS = {
   maturityDays: 30,
@@ -121,10 +123,14 @@ function addReportOptions(command: Command): void {
   command
     .option(
       '--alert-cost <amount>',
-      `what an alert costs, in ${CURRENCY}, such as 4.50`,
+      `what an alert costs, in the reference currency, such as 4.50`,
       moneyOption,
     )
-    .option('--wrong-block-cost <amount>', `what a wrong block costs, in ${CURRENCY}`, moneyOption)
+    .option(
+      '--wrong-block-cost <amount>',
+      `what a wrong block costs, in the reference currency`,
+      moneyOption,
+    )
     .option('--wrong-block-share <share>', 'and as a share of the amount', parseNumber(0, 1_000))
     .option('--analysts <count>', 'people who look at alerts', parseInteger(1, ANALYSTS_MAX))
     .option(
@@ -140,7 +146,10 @@ function addReportOptions(command: Command): void {
 function addFileOptions(command: Command): Command {
   return command
     .option('--model <folder>', 'model that scores rows of --data, and whose thresholds count')
-    .option('--store <folder>', 'model store (default SLUICE_MODEL_STORE or .sluice/models)')
+    .option(
+      '--store <place>',
+      'folder or "topic" (default SLUICE_POLICY_STORE and SLUICE_MODEL_STORE, or .sluice/models)',
+    )
     .option(
       '--score-column <column>',
       'column of --data with stored scores',
@@ -186,7 +195,7 @@ export function costsFor(
 
 /** Minor units of the reference currency. */
 function moneyOption(text: string): number {
-  const parsed = parseAmount(text, CURRENCY)
+  const parsed = parseAmount(text, HUNDREDTHS)
   if (parsed.ok) return parsed.amountMinor
   throw new InvalidArgumentError(`${text} ${parsed.problem}.`)
 }

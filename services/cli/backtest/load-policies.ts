@@ -18,8 +18,9 @@ import {
 import { parseNewPolicy } from '../../core/policy/policy-parsing.ts'
 import { type Ruleset, textDigest } from '../../core/policy/ruleset.ts'
 import type { AlertCosts } from '../../core/scoring/alert-costs.ts'
-import { checkModel, findModel } from '../../platform/model-store.ts'
+import { checkModel, type ModelStore } from '../../platform/model-store.ts'
 import { findList, findRuleset } from '../../platform/policy-store.ts'
+import type { ContentStore } from '../../platform/stores/content-store.ts'
 import { type NamedRuleset, faultLines } from '../policy/policy-stream.ts'
 import { stat, readFile } from 'node:fs/promises'
 
@@ -120,7 +121,7 @@ function usage(problem: string): SluiceError {
 const NOT_ASKED: Thresholds = { flag: NaN, block: NaN }
 
 interface ModelPlaces {
-  readonly store: string
+  readonly store: ModelStore
   /** Folders searched in addition to the store. */
   readonly folders: readonly string[]
   /** Names of the policies that use a model's thresholds. */
@@ -147,7 +148,7 @@ export class ModelThresholds {
       throw new SluiceError(
         'SLUICE_MODEL_NOT_FOUND',
         `${askedBy.join(', ')} goes by the thresholds of the model that decided, but ${digest} is neither in the store ` +
-          `${this.#places.store} nor in the searched folders. Give its folder with --model, or write thresholds into the policy.`,
+          `${this.#places.store.place} nor in the searched folders. Give its folder with --model, or write thresholds into the policy.`,
       )
     }
     this.#known.set(digest, found)
@@ -156,7 +157,7 @@ export class ModelThresholds {
 
   async #inStore(digest: string): Promise<Thresholds | null> {
     try {
-      return (await findModel(this.#places.store, digest)).manifest.thresholds
+      return (await this.#places.store.find(digest)).manifest.thresholds
     } catch (error) {
       if (isSluiceError(error, 'SLUICE_MODEL_NOT_FOUND')) return null
       throw error
@@ -198,7 +199,7 @@ export interface ListOrigin {
 }
 
 interface ListsOfRowsOptions {
-  readonly store: string
+  readonly store: ContentStore
   /** Names of the lists that policies use; others are not read. */
   readonly names: readonly string[]
   readonly files: ReadonlyMap<string, ListFile>
@@ -264,9 +265,9 @@ export class ListsOfRows {
     return [
       ...lists,
       ...early,
-      `${this.#unknownRows} of ${this.#rows} transactions were decided by rulesets whose lists the store ${store} lacks ` +
-        `(${missing.slice(0, SHOWN_MAX).join(', ')}${more}): their lists are taken as empty. Copy the folder "policies" of ` +
-        'the store in which they were applied, or give it with --store.',
+      `${this.#unknownRows} of ${this.#rows} transactions were decided by rulesets whose lists the store ${store.place} lacks ` +
+        `(${missing.slice(0, SHOWN_MAX).join(', ')}${more}): their lists are taken as empty. Give the store in ` +
+        'which they were applied with --store.',
     ]
   }
 

@@ -15,7 +15,7 @@ import {
 import { type Scale, bar, legend, linesFigure, rowChart, scaleFor } from '../charts/lines-figure.ts'
 import { tableLines } from '../table.ts'
 import {
-  CURRENCY,
+  reportCurrency,
   aboutLines,
   columnNames,
   comparedGroups,
@@ -116,11 +116,11 @@ function annotationsLine({ annotations }: Policy): string {
 }
 
 function examplesOf(title: string, { count: changed, minor, examples }: Changed): string {
-  const heading = `<h3>${title}: ${count(changed)} transactions of ${money(minor)} ${CURRENCY}</h3>`
+  const heading = `<h3>${title}: ${count(changed)} transactions of ${money(minor)} ${reportCurrency()}</h3>`
   if (examples.length === 0) return heading
   const head = [
     'time (UTC)',
-    `amount, ${CURRENCY}`,
+    `amount, ${reportCurrency()}`,
     'live',
     'then',
     'score',
@@ -330,7 +330,7 @@ function valueFigure(report: BacktestReport): Figure | null {
   ])
   const tick = tickText(scale, MINOR_PER_MAJOR)
   return {
-    title: `Value, ${CURRENCY}`,
+    title: `Value, ${reportCurrency()}`,
     about: 'Of mature transactions: what is saved to the right of 0, what it costs to the left.',
     html: words + rowChart('Value saved by each policy', scale, tick, rows),
   }
@@ -350,7 +350,8 @@ function valueBars(scale: Scale, y: number, { labelled }: ReportedPolicy): strin
   const { value } = labelled
   const [blocked, flags] = [Number(value.blockedFraudMinor), Number(value.flagSavesMinor)]
   const [alerts, wrong] = [Number(value.alertCostMinor), Number(value.wrongBlockCostMinor)]
-  const titled = (words: string, minor: bigint): string => `${words}: ${money(minor)} ${CURRENCY}`
+  const titled = (words: string, minor: bigint): string =>
+    `${words}: ${money(minor)} ${reportCurrency()}`
   const part = (from: number, to: number, style: string, title: string): string =>
     bar(scale, { from, to, y, height: BAR_HEIGHT, style, title })
   const net = coordinate(scale(Number(value.savedMinor)))
@@ -458,7 +459,7 @@ function exampleLine(example: Example): string {
       : reasons
   const told = score === null ? 'not scored' : `score ${score.toFixed(3)}`
   const line =
-    `  ${timeText(eventTimeMs)}  ${money(BigInt(referenceMinor))} ${CURRENCY}  ${live.outcome} -> ${policy.outcome}  ` +
+    `  ${timeText(eventTimeMs)}  ${money(BigInt(referenceMinor))} ${reportCurrency()}  ${live.outcome} -> ${policy.outcome}  ` +
     `${told}  ${truth}  ${transactionId}  ${merchant ?? ''}  ${shown === '' ? 'by the score' : shown}`
   // Reasons of lists are free text: control characters must not reach the terminal.
   return line.replaceAll(/\p{Cc}/gu, '?')

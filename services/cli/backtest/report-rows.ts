@@ -1,9 +1,9 @@
 // The comparison as rows of text: one row per figure, one column per policy. The table and the page share them.
 
 import type { CardCount } from '../../core/backtest/tallies.ts'
-import { DEFAULT_RATES } from '../../core/currency.ts'
 import type { ShareInterval } from '../../core/scoring/wilson.ts'
 import type { BacktestReport, ReportedPolicy } from './run-backtest.ts'
+import { configuredRates } from '../../platform/config/rates-setting.ts'
 
 interface ComparedRow {
   readonly title: string
@@ -118,7 +118,7 @@ function labelledGroups(_: BacktestReport, row: MakeRow): readonly ComparedGroup
       ],
     },
     {
-      title: `money of mature transactions, ${CURRENCY}`,
+      title: `money of mature transactions, ${reportCurrency()}`,
       rows: [
         row(
           'fraud blocked',
@@ -162,13 +162,13 @@ export function aboutLines(report: BacktestReport): readonly string[] {
       ? 'labels are final, so all rows are mature'
       : `labels as of ${timeText(asOfMs)} UTC; mature after ${days} days: ${count(mature)} rows, ${percent(mature / rows)} of them`
   return [
-    `${source}: ${count(rows)} transactions of ${money(facts.minor)} ${CURRENCY}` +
+    `${source}: ${count(rows)} transactions of ${money(facts.minor)} ${reportCurrency()}` +
       (firstMs === null || lastMs === null
         ? ''
         : `, ${timeText(firstMs)} to ${timeText(lastMs)} UTC`),
     ...(left.length === 0 ? [] : [`left out: ${left.join(', ')}`]),
     `${maturity}; ${count(labelled)} rows with a label`,
-    `${count(frauds.count)} frauds of ${money(frauds.minor)} ${CURRENCY}, ${count(lateFrauds)} of them labelled later than ${days} days` +
+    `${count(frauds.count)} frauds of ${money(frauds.minor)} ${reportCurrency()}, ${count(lateFrauds)} of them labelled later than ${days} days` +
       (earlyFrauds === 0
         ? ''
         : `; ${count(earlyFrauds)} frauds more are known of rows that are not mature, and count nowhere`),
@@ -185,7 +185,9 @@ export function aboutLines(report: BacktestReport): readonly string[] {
 // Formats figures for the table and the page.
 
 /** Reference currency of all money in a report. */
-export const CURRENCY = DEFAULT_RATES.reference
+export function reportCurrency(): string {
+  return configuredRates().reference
+}
 const MINOR_DIGITS = 2
 
 /** `12345678` minor units as `123,456.78`. */
@@ -245,7 +247,7 @@ export function reportJson(report: BacktestReport): unknown {
   return plain({
     format: FORMAT,
     ...rest,
-    currency: CURRENCY,
+    currency: reportCurrency(),
     isBeforeBreaker: breakerResetMs === null,
     breakerResetHours: breakerResetMs === null ? null : breakerResetMs / HOUR_MS,
     firstTime: isoOrNull(firstMs),

@@ -1,7 +1,6 @@
 // Sources of the rows of a backtest: the lake, and CSV files.
 
 import type { BacktestRow, KnownLabel } from '../../core/backtest/backtest-row.ts'
-import { DEFAULT_RATES } from '../../core/currency.ts'
 import type { Thresholds } from '../../core/decision/decide.ts'
 import { isAnnotationOfRuling, shownAnnotations } from '../../core/decision/shown-annotations.ts'
 import { SluiceError } from '../../core/errors.ts'
@@ -26,6 +25,7 @@ import {
 } from '../../lake/index.ts'
 import { printProgress } from '../command.ts'
 import type { DecidedBy, ListsOfRows, ModelThresholds } from './load-policies.ts'
+import { configuredRates } from '../../platform/config/rates-setting.ts'
 
 /** Rows in event-time order, read once. */
 export interface RowSource {
@@ -195,7 +195,7 @@ async function backtestRows(
       lists = await listsOfRows.of(by)
     }
     const { amountMinor, currency, eventTimeMs } = transaction
-    const referenceMinor = DEFAULT_RATES.toReferenceMinor(amountMinor, currency, eventTimeMs)
+    const referenceMinor = configuredRates().toReferenceMinor(amountMinor, currency, eventTimeMs)
     if (referenceMinor === null) {
       withoutRate.count += 1
       continue
@@ -263,7 +263,7 @@ export function openFileSource(options: FileSourceOptions): RowSource {
 class FileRows {
   readonly #options: FileSourceOptions
   readonly #count: (reason: string) => void
-  readonly #fold = new HistoryFold({ rates: DEFAULT_RATES })
+  readonly #fold = new HistoryFold({ rates: configuredRates() })
   /** Labels that are not known yet, oldest first: all have the same delay. */
   #due: Label[] = []
   #dueAt = 0
@@ -305,7 +305,7 @@ class FileRows {
         `The files have no column "${scoreColumn}" with scores (line ${line}): name it with --score-column, or score them with --model <folder>.`,
       )
     }
-    if (DEFAULT_RATES.toReferenceMinor(1, currency, eventTimeMs) === null) {
+    if (configuredRates().toReferenceMinor(1, currency, eventTimeMs) === null) {
       this.#count('without_rate')
       return
     }

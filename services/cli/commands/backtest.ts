@@ -33,8 +33,9 @@ import { reportPage, reportTable } from '../backtest/report-page.ts'
 import { runBacktest, type BacktestOptions } from '../backtest/run-backtest.ts'
 import { interruptSignal, printJson, printLine, printProgress, repositoryRoot } from '../command.ts'
 import { importMappingOf } from '../lake/import-command.ts'
-import { storeOf } from '../model/model-stream.ts'
+import { storesOf } from '../model/model-stream.ts'
 import { findNamedRuleset } from '../policy/policy-stream.ts'
+import { configuredRates } from '../../platform/config/rates-setting.ts'
 
 const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000
@@ -115,7 +116,7 @@ async function listsFor(
   options: BacktestCommandOptions,
   policies: readonly LoadedPolicy[],
 ): Promise<ListsOfRows> {
-  const store = storeOf(options)
+  const store = storesOf(options).policies
   const { list, listsOf } = options
   return new ListsOfRows({
     store,
@@ -138,7 +139,7 @@ function lakeSource(
     features: featuresOf(policies),
     lists,
     thresholds: new ModelThresholds({
-      store: storeOf(options),
+      store: storesOf(options).models,
       folders: folders.filter((folder) => folder !== undefined),
       askedBy: needModel(policies).map(({ name }) => name),
     }),
@@ -178,7 +179,11 @@ async function modelFor(
   policies: readonly LoadedPolicy[],
 ): Promise<ScoringModel | null> {
   if (model !== undefined) {
-    const opened = await openScoringModel({ folder: model, backend: 'auto' })
+    const opened = await openScoringModel({
+      folder: model,
+      backend: 'auto',
+      referenceCurrency: configuredRates().reference,
+    })
     printProgress(`model ${opened.info.version} on ${opened.info.backend}`)
     return opened
   }

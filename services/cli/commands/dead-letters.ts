@@ -3,7 +3,6 @@
 import { createInterface } from 'node:readline/promises'
 import { type Command, InvalidArgumentError } from 'commander'
 import { loadAlertsConfig } from '../../alerts/index.ts'
-import { DEFAULT_RATES } from '../../core/currency.ts'
 import { SluiceError } from '../../core/errors.ts'
 import { type MessagePosition, formatPosition, parsePosition } from '../../core/redrive.ts'
 import { REJECT_REASONS, type RejectReason } from '../../core/dead-letters.ts'
@@ -45,6 +44,7 @@ import {
   timeOf,
   whereToLook,
 } from './stream-options.ts'
+import { configuredRates } from '../../platform/config/rates-setting.ts'
 
 const LIST_DEFAULT = 100
 const LIST_MAX = 10_000_000
@@ -198,7 +198,7 @@ async function resend(options: RedriveCommandOptions): Promise<void> {
       filter,
       sendMax: options.limit,
       force: options.force === true,
-      rates: DEFAULT_RATES,
+      rates: configuredRates(),
       eventAheadMsMax: loadRedriveConfig(process.env).eventAheadMsMax,
       nowMs: () => systemClock.nowMs(),
       onProgress: printProgress,

@@ -5,7 +5,6 @@ import { open, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { Option } from 'commander'
 import type { Command } from 'commander'
-import { DEFAULT_RATES } from '../../core/currency.ts'
 import { SluiceError } from '../../core/errors.ts'
 import { openReplay } from '../../producer/index.ts'
 import {
@@ -32,6 +31,7 @@ import {
   printProgress,
 } from '../command.ts'
 import { printTable } from '../table.ts'
+import { configuredRates } from '../../platform/config/rates-setting.ts'
 
 const EXAMPLES = `
 Examples:
@@ -167,7 +167,7 @@ async function evaluate(options: EvaluateCommandOptions): Promise<void> {
     ...(options.epochs === undefined ? {} : { epochs: options.epochs }),
     alertCost: options.alertCost,
     backend: options.backend,
-    rates: DEFAULT_RATES,
+    rates: configuredRates(),
     run,
     scenarios: (span) => readScenarios(options.data, span),
     ...(options.against === undefined ? {} : { against: await readOtherScores(options.against) }),

@@ -18,6 +18,9 @@ import { type DecidedStream, type StreamOptions, openStream } from '../features/
 import { findAlert } from '../replay/judge-decisions.ts'
 import { tableLines } from '../table.ts'
 import { addPlaceOptions } from './stream-options.ts'
+import type { RatesByDigest } from '../../platform/rate-store.ts'
+import { recordedRates } from '../../platform/config/rates-setting.ts'
+import { storesOf } from '../model/model-stream.ts'
 
 const LISTED_DEFAULT = 5
 const LISTED_MAX = 100_000
@@ -66,9 +69,10 @@ export function register(program: Command): void {
 async function explain(alertId: string, options: ExplainCommandOptions): Promise<void> {
   const stream = await openStream(options)
   const { eventAheadMsMax } = loadRedriveConfig(process.env)
+  const rates = await recordedRates(storesOf(options).policies)
   const explained = await gatherAlert(
     stream,
-    { alertId, revision: options.revision, eventAheadMsMax, onProgress: printProgress },
+    { alertId, revision: options.revision, eventAheadMsMax, rates, onProgress: printProgress },
     interruptSignal(),
   )
   if (options.json === true) printJson(alertJson(explained, options.limit))
@@ -93,13 +97,14 @@ interface GatherOptions {
   /** Revision of the decision whose features are explained. */
   readonly revision: number
   readonly eventAheadMsMax: number
+  readonly rates: RatesByDigest
   readonly onProgress: (line: string) => void
 }
 
 /** @throws SluiceError SLUICE_USAGE when there is no such alert or decision, and what readers of topics throw. */
 export async function gatherAlert(
   stream: DecidedStream,
-  { alertId, revision, eventAheadMsMax, onProgress }: GatherOptions,
+  { alertId, revision, eventAheadMsMax, rates, onProgress }: GatherOptions,
   signal: AbortSignal,
 ): Promise<ExplainedAlert> {
   const alerts = await findAlert(stream, alertId, signal)
@@ -108,7 +113,7 @@ export async function gatherAlert(
   const place = { partition: source.partition, offset: source.offset }
   const decision = await explainDecision(
     stream,
-    { transactionId, revision, place, eventAheadMsMax, onProgress },
+    { transactionId, revision, place, eventAheadMsMax, rates, onProgress },
     signal,
   )
   return { alerts, decision, receipts }

@@ -2,6 +2,7 @@
 
 import { InvalidArgumentError, type Command } from 'commander'
 import { SluiceError } from '../../core/errors.ts'
+import { catalogueText } from '../../core/features/catalogue/catalogue-file.ts'
 import { FEATURES, FEATURE_LIST_HASH } from '../../core/features/catalogue/feature-list.ts'
 import { rangeOfBound, type TimeRange } from '../../producer/index.ts'
 import { interruptSignal, parseInteger, printJson, printLine, printProgress } from '../command.ts'
@@ -13,7 +14,10 @@ import {
   listLines,
 } from '../features/explain.ts'
 import { type StreamOptions, exportRows, openStream } from '../features/export-rows.ts'
+import { registerCatalogue } from './features-catalogue.ts'
 import { addPlaceOptions } from './stream-options.ts'
+import { recordedRates } from '../../platform/config/rates-setting.ts'
+import { storesOf } from '../model/model-stream.ts'
 
 const LISTED_DEFAULT = 20
 const LISTED_MAX = 100_000
@@ -34,6 +38,8 @@ interface ExportCommandOptions extends StreamOptions {
 const EXAMPLES = `
 Examples:
   $ sluice features list
+  $ sluice features list --yaml > features.yaml
+  $ sluice features check features.yaml && sluice features cost features.yaml
   $ sluice features 8f14e45f-tx-1042
   $ sluice features explain 8f14e45f-tx-1042 --json | jq '.features[] | select(.differs)'
   $ sluice features export --from 2018-07-25 --to 2018-07-31 --out features.csv.gz
@@ -52,7 +58,9 @@ export function register(program: Command): void {
     .summary('list all features')
     .description('Lists all features of this build in the order of the row.')
     .option('--json', 'print them as JSON')
+    .option('--yaml', 'print the catalogue as a file that SLUICE_FEATURES can name')
     .action(list)
+  registerCatalogue(features)
   const exporting = features
     .command('export')
     .summary('write the rows that decisions were made from')
@@ -93,7 +101,11 @@ function boundOption(text: string): TimeRange {
   throw new InvalidArgumentError('Give a time such as 2018-07-25 or 2018-07-25T08:00Z.')
 }
 
-function list(options: { readonly json?: boolean }): void {
+function list(options: { readonly json?: boolean; readonly yaml?: boolean }): void {
+  if (options.yaml === true) {
+    printLine(catalogueText(FEATURES).trimEnd())
+    return
+  }
   if (options.json === true) printJson({ hash: FEATURE_LIST_HASH, features: FEATURES })
   else for (const line of listLines()) printLine(line)
 }
@@ -131,9 +143,10 @@ async function explain(transactionId: string, options: ExplainCommandOptions): P
   const stream = await openStream(options)
   const { revision, limit } = options
   const { eventAheadMsMax } = loadRedriveConfig(process.env)
+  const rates = await recordedRates(storesOf(options).policies)
   const explained = await explainDecision(
     stream,
-    { transactionId, revision, eventAheadMsMax, onProgress: printProgress },
+    { transactionId, revision, eventAheadMsMax, rates, onProgress: printProgress },
     interruptSignal(),
   )
   if (options.json === true) printJson(explanationJson(explained, limit))

@@ -16,6 +16,7 @@ import {
 import { withListDigest } from '../../core/policy/ruleset.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { addList, findList } from '../../platform/policy-store.ts'
+import type { ContentStore } from '../../platform/stores/content-store.ts'
 import { parseDurationMs, parseEventTimeMs } from '../../producer/index.ts'
 import { printJson, printProgress } from '../command.ts'
 import {
@@ -23,7 +24,7 @@ import {
   addStreamOptions,
   authorOf,
   openControl,
-  storeOf,
+  storesOf,
   type ChangeOptions,
   type ModelOptions,
 } from '../model/model-stream.ts'
@@ -74,7 +75,7 @@ function registerShow(list: Command): void {
     .argument('[list]', 'name of the list')
     .option('--json', 'print JSON')
   addStreamOptions(show).action(async (name: string | undefined, options: ModelOptions) => {
-    const store = storeOf(options)
+    const store = storesOf(options).policies
     const inForce = await readInForce(await openControl(options), store)
     const { document } = ownRuleset(inForce)
     const names = name === undefined ? document.lists.map((one) => one.name) : [name]
@@ -143,7 +144,7 @@ async function change(
   options: ChangeOptions,
   edit: (content: ListContent) => ListContent,
 ): Promise<void> {
-  const store = storeOf(options)
+  const store = storesOf(options).policies
   const access = await openControl(options)
   const inForce = await readInForce(access, store)
   const { ruleset } = ownRuleset(inForce)
@@ -151,7 +152,7 @@ async function change(
   const problem = listProblem(changed)
   if (problem !== null) throw new SluiceError('SLUICE_INPUT_INVALID', `${problem}.`)
   const version = await nextVersion(store, ruleset)
-  const next = withListDigest(ruleset, name, addList(store, changed), version)
+  const next = withListDigest(ruleset, name, await addList(store, changed), version)
   printProgress(`${name} has ${changed.entries.length} entries`)
   await publishRuleset(
     access,
@@ -161,7 +162,11 @@ async function change(
 }
 
 /** A list that the policy names and nobody has filled is empty. @throws SluiceError SLUICE_USAGE for any other name. */
-async function contentOf(inForce: InForce, store: string, name: string): Promise<ListContent> {
+async function contentOf(
+  inForce: InForce,
+  store: ContentStore,
+  name: string,
+): Promise<ListContent> {
   const { ruleset, document } = ownRuleset(inForce)
   const digest = ruleset.lists[name]
   if (digest !== undefined) return findList(store, digest)

@@ -16,7 +16,7 @@ import {
 import { SluiceError } from '../../core/errors.ts'
 import { BACKENDS, type Backend, type ScoringModel } from '../../core/scoring/scoring-model.ts'
 import { readDeployment } from '../../platform/kafka/control-topic.ts'
-import { type StoredModel, addModel, listModels } from '../../platform/model-store.ts'
+import type { StoredModel } from '../../platform/model-store.ts'
 import { interruptSignal, printJson, printLine, printProgress } from '../command.ts'
 import {
   type ChangeOptions,
@@ -28,7 +28,7 @@ import {
   deploymentInForce,
   openControl,
   publishDeployment,
-  storeOf,
+  storesOf,
 } from '../model/model-stream.ts'
 import { type GateOptions, runGate } from '../model/gate.ts'
 import { printTable } from '../table.ts'
@@ -57,8 +57,8 @@ function registerList(model: Command): void {
 }
 
 async function list(options: ListOptions): Promise<void> {
-  const store = storeOf(options)
-  const models = await listModels(store)
+  const store = storesOf(options).models
+  const models = await store.list()
   const placed =
     options.offline === true ? null : await readDeployment(await openControl(options), 'model')
   const deployment = placed?.deployment ?? NO_DEPLOYMENT
@@ -68,7 +68,7 @@ async function list(options: ListOptions): Promise<void> {
         ? null
         : { position: placed.position, ...deployment, ...saidOf(placed.control) }
     printJson({
-      store,
+      store: store.place,
       inForce,
       models: models.map((stored) => ({ ...rowOf(stored), role: roleOf(stored, deployment) })),
     })
@@ -81,7 +81,9 @@ async function list(options: ListOptions): Promise<void> {
   })
   printTable([...models.map((stored) => cellsOf(stored, deployment)), ...missing])
   if (models.length === 0)
-    printProgress(`the store ${store} is empty; "sluice model add <folder>" puts a model there`)
+    printProgress(
+      `the store ${store.place} is empty; "sluice model add <folder>" puts a model there`,
+    )
   if (options.offline === true) return
   if (placed === null)
     printProgress('the control topic names no model: scorers decide with their own (SLUICE_MODEL)')
@@ -141,7 +143,7 @@ function registerAdd(model: Command): void {
     .argument('<folder>', 'folder that "sluice train" wrote')
     .option('--json', 'print JSON')
   addStoreOption(adding).action(async (folder: string, options: ModelOptions) => {
-    const { folder: stored, digest, manifest, isNew } = await addModel(storeOf(options), folder)
+    const { folder: stored, digest, manifest, isNew } = await storesOf(options).models.add(folder)
     const { name, version } = manifest
     if (options.json === true) printJson({ digest, name, version, folder: stored, isNew })
     else printLine(`${digest}  ${version}  ${isNew ? 'added' : 'was there'}`)
@@ -183,7 +185,7 @@ function registerActivate(model: Command): void {
     .option('--override', 'activate although the gate is breached; --reason must say why')
   addChangeOptions(activate).action(async (named: string, options: ActivateOptions) => {
     const access = await openControl(options)
-    const candidate = await chooseModel(storeOf(options), named)
+    const candidate = await chooseModel(storesOf(options).models, named)
     try {
       const breach = await runGate(candidate, options, access, interruptSignal())
       const reason = reasonOf(breach, candidate, options)
@@ -244,7 +246,7 @@ function registerShadow(model: Command): void {
 }
 
 async function checkedDigest(named: string, options: ShadowOptions): Promise<string> {
-  const model = await chooseModel(storeOf(options), named)
+  const model = await chooseModel(storesOf(options).models, named)
   model.close()
   return model.info.digest
 }
@@ -269,7 +271,7 @@ function registerRollback(model: Command): void {
         'There is no earlier model: nothing was activated on this stream.',
       )
     }
-    if (before.active !== null) (await chooseModel(storeOf(options), before.active)).close()
+    if (before.active !== null) (await chooseModel(storesOf(options).models, before.active)).close()
     await publishDeployment(access, before, options)
   })
 }

@@ -46,7 +46,7 @@ import {
   addChangeOptions,
   addStreamOptions,
   openControl,
-  storeOf,
+  storesOf,
 } from '../model/model-stream.ts'
 import {
   faultCount,
@@ -152,7 +152,7 @@ async function runStatus(options: StatusOptions): Promise<void> {
   const access = await openControl(options)
   const status = await gatherStatus({
     access,
-    store: storeOf(options),
+    store: storesOf(options).policies,
     group: groupOf(options, access.topicPrefix),
     scorers: options.scorer ?? usualScorers(),
     isGuess: options.scorer === undefined,
@@ -196,10 +196,10 @@ function registerApply(policy: Command): void {
     )
   addChangeOptions(apply).action(async (file: string, options: ApplyOptions) => {
     const { text, document } = await readPolicyFile(file)
-    const store = storeOf(options)
+    const store = storesOf(options).policies
     const access = await openControl(options)
     const inForce = await readInForce(access, store)
-    const digest = addPolicyText(store, text)
+    const digest = await addPolicyText(store, text)
     const version = await nextVersion(store, inForce.ruleset)
     const name = inForce.document?.name ?? null
     const ruleset = withPolicy(inForce.ruleset, name, { digest, document }, options.mode, version)
@@ -234,7 +234,7 @@ function registerPolicyList(policy: Command): void {
     .option('--offline', 'do not ask Kafka what is in force')
     .option('--json', 'print JSON')
   addStreamOptions(listing).action(async (options: ListOptions) => {
-    const store = storeOf(options)
+    const store = storesOf(options).policies
     const rulesets = await listRulesets(store)
     const placed =
       options.offline === true ? null : await readDeployment(await openControl(options), 'policy')
@@ -242,7 +242,7 @@ function registerPolicyList(policy: Command): void {
     if (options.json === true) {
       const inForce = placed === null ? null : { position: placed.position, ...deployment }
       printJson({
-        store,
+        store: store.place,
         inForce,
         control: placed?.control ?? null,
         rulesets: rulesets.map((one) => ({ ...one, role: roleOf(one.digest, deployment) })),
@@ -256,7 +256,7 @@ function registerPolicyList(policy: Command): void {
       return [name, `version ${ruleset.version}`, `policy ${policy}`, ruleset.mode, role]
     })
     printTable(rows)
-    if (rulesets.length === 0) printProgress(`the store ${store} has no ruleset`)
+    if (rulesets.length === 0) printProgress(`the store ${store.place} has no ruleset`)
     if (options.offline === true) return
     if (placed === null || deployment.active === null) printProgress('the built-in policy decides')
     const control = placed?.control ?? null
@@ -289,7 +289,7 @@ function registerShow(policy: Command): void {
     )
     .option('--json', 'print JSON')
   addStreamOptions(show).action(async (named: string | undefined, options: ModelOptions) => {
-    const store = storeOf(options)
+    const store = storesOf(options).policies
     const digest =
       named === undefined
         ? ((await readDeployment(await openControl(options), 'policy'))?.deployment.active ?? null)
@@ -338,7 +338,7 @@ function registerPolicyShadow(policy: Command): void {
       throw new SluiceError('SLUICE_USAGE', 'Give a policy, or --off to end the shadow.')
     }
     const read = file === undefined ? null : await readPolicyFile(file)
-    const store = storeOf(options)
+    const store = storesOf(options).policies
     const access = await openControl(options)
     const { deployment, ruleset } = await readInForce(access, store)
     if (read === null) {
@@ -347,7 +347,7 @@ function registerPolicyShadow(policy: Command): void {
     }
     const candidate = {
       version: await nextVersion(store, ruleset),
-      policy: addPolicyText(store, read.text),
+      policy: await addPolicyText(store, read.text),
       mode: 'observe',
       segmentModes: {},
       lists: ruleset?.lists ?? {},
@@ -407,7 +407,8 @@ function registerPromote(policy: Command): void {
 
 async function runPromote(options: PromoteOptions): Promise<void> {
   const { to, segment = null } = options
-  const store = storeOf(options)
+  const stores = storesOf(options)
+  const store = stores.policies
   const access = await openControl(options)
   const inForce = await readInForce(access, store)
   const { ruleset, document } = ownRuleset(inForce)
@@ -443,7 +444,7 @@ async function runPromote(options: PromoteOptions): Promise<void> {
     const rule = await readFairnessRule(options.fairness)
     const evidence = await gatherEvidence(
       {
-        ...{ access, store, active, inForce: ruleset, document, segment, to },
+        ...{ access, stores, active, inForce: ruleset, document, segment, to },
         ...{ matureMs, eventAheadMsMax, messagesMax: RECOMPUTED_MESSAGES_MAX },
         configuredModel: modelFolder ?? join(repositoryRoot(), 'models/simulator'),
         fairnessRule: rule ?? DEFAULT_FAIRNESS_RULE,
@@ -513,7 +514,7 @@ function registerPolicyRollback(policy: Command): void {
         'that, and at last the built-in policy. Lists stay as they are now.',
     )
   addChangeOptions(rollback).action(async (options: ChangeOptions) => {
-    const store = storeOf(options)
+    const store = storesOf(options).policies
     const access = await openControl(options)
     const { deployment, ruleset } = await readInForce(access, store)
     const before = rolledBack(deployment)
@@ -529,7 +530,7 @@ function registerPolicyRollback(policy: Command): void {
     }
     const earlier = await findRuleset(store, before.active)
     const again = withEarlier(ruleset, earlier, await nextVersion(store, ruleset))
-    const digest = addRuleset(store, again)
+    const digest = await addRuleset(store, again)
     // A ruleset that a scorer would refuse is refused here.
     await openRuleset(store, digest)
     await publishPolicyDeployment(access, { ...before, active: digest }, again, options)

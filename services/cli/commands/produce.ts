@@ -80,6 +80,7 @@ function registerSimulate(produce: Command): void {
     .option('--merchants <count>', `default ${defaults.merchants}`, parseInteger(2, 100_000))
     .option('--fraud-share <share>', `default ${defaults.fraudShare}`, parseNumber(0, 0.2))
     .option('--label-delay <duration>', 'usual time to a chargeback (default 7d)', durationOption)
+    .option('--currency <code>', 'the whole world pays in it, such as KRW (default: as each city)')
     .option('--watermarks', 'send watermarks, for an aligned replay')
   addSendOptions(command, `--rate ${RATE_PER_SECOND_DEFAULT}`)
   command.addHelpText('after', EXAMPLES).action(async (options: SimulateCommandOptions) => {
@@ -96,6 +97,7 @@ function registerSimulate(produce: Command): void {
           merchants: options.merchants,
           fraudShare: options.fraudShare,
           labelDelayMs: options.labelDelay,
+          currency: options.currency,
         }),
       ),
     }
@@ -318,6 +320,7 @@ interface SimulateCommandOptions extends SendOptions {
   readonly fraudShare?: number
   /** Milliseconds. */
   readonly labelDelay?: number
+  readonly currency?: string
   readonly watermarks?: boolean
 }
 

@@ -12,13 +12,13 @@ import {
   readQueue,
 } from '../../alerts/index.ts'
 import type { Case } from '../../core/cases.ts'
-import { DEFAULT_RATES } from '../../core/currency.ts'
 import { createCodecs } from '../../core/wire/codecs.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
 import { Interrupted, interruptSignal, parseInteger, printLine, printProgress } from '../command.ts'
 import { tableLines } from '../table.ts'
 import { environmentHelp } from './environment-help.ts'
+import { configuredRates } from '../../platform/config/rates-setting.ts'
 
 const LIMIT_DEFAULT = 20
 const LIMIT_MAX = 1_000
@@ -135,7 +135,9 @@ function rowOf(each: Case): readonly string[] {
   const terminals = each.compromisedTerminals.join(', ')
   return [
     String(each.priority),
-    loss === null ? 'unknown' : `${(loss / MINOR_PER_MAJOR).toFixed(2)} ${DEFAULT_RATES.reference}`,
+    loss === null
+      ? 'unknown'
+      : `${(loss / MINOR_PER_MAJOR).toFixed(2)} ${configuredRates().reference}`,
     String(each.alerts.length),
     String(each.cards.length),
     new Date(each.firstMs).toISOString().slice(0, 19).replace('T', ' '),

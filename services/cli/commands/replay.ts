@@ -3,6 +3,7 @@
 import { InvalidArgumentError, type Command } from 'commander'
 import { SluiceError } from '../../core/errors.ts'
 import { rangeOfBound, type TimeRange } from '../../producer/index.ts'
+import { storesOf } from '../model/model-stream.ts'
 import { interruptSignal, parseInteger, printJson, printLine, printProgress } from '../command.ts'
 import { type StreamOptions, openStream } from '../features/export-rows.ts'
 import { isProven } from '../replay/judge-decisions.ts'
@@ -53,7 +54,10 @@ export function register(program: Command): void {
     .option('--since <time>', 'replay from this event time on, such as 2026-11-01', boundOption)
     .option('--until <time>', 'up to this one; a date is the whole day', boundOption)
     .option('--model <folder...>', 'folders of models that are not in the store', [])
-    .option('--store <folder>', 'model store (default SLUICE_MODEL_STORE or .sluice/models)')
+    .option(
+      '--store <folder>',
+      'folder or "topic" (default SLUICE_POLICY_STORE and SLUICE_MODEL_STORE, or .sluice/models)',
+    )
   addPlaceOptions(command)
     .option('--json', 'print JSON')
     .addHelpText('after', EXAMPLES)
@@ -68,7 +72,7 @@ function boundOption(text: string): TimeRange {
 
 async function replay(alertId: string | undefined, options: ReplayCommandOptions): Promise<void> {
   const range = rangeOf(alertId, options)
-  const config = loadReplayConfig(process.env, options.model, options.store)
+  const config = loadReplayConfig(process.env, options.model, storesOf(options))
   const stream = await openStream(options)
   const models = new ModelsByDigest(config.places)
   const signal = interruptSignal()

@@ -7,6 +7,8 @@ import { loadSkewConfig, runSkewMeter } from '../../skew/index.ts'
 import { interruptSignal, parseInteger, parseNumber, printProgress } from '../command.ts'
 import { type Moment, momentOption } from './stream-options.ts'
 import { environmentHelp } from './environment-help.ts'
+import { recordedRates } from '../../platform/config/rates-setting.ts'
+import { storesOf } from '../model/model-stream.ts'
 
 const PORT_MAX = 65_535
 const SAMPLE_MIN = 0.000_001
@@ -64,6 +66,7 @@ async function run(options: SkewCommandOptions): Promise<void> {
   await runSkewMeter(
     {
       config,
+      rates: await recordedRates(storesOf({}).policies),
       from: options.from === 'beginning' ? 'beginning' : timeOf(options.from),
       clock: systemClock,
       log: openLogger('skew', config.logLevel, config.logFormat),

@@ -13,6 +13,8 @@ import {
   TOPICS,
   createTopics,
   durabilityFault,
+  followsPartitionCount,
+  partitionCountOf,
   readDurability,
   partitionCountsOf,
   readPartitionCount,
@@ -126,7 +128,7 @@ async function run(
 
 async function createAll(admin: Admin, prefix: string, options: Options): Promise<TopicsReport> {
   const before = await partitionCountsOf(admin, prefix)
-  const [present] = [...before].filter(([topic]) => topic !== 'control')
+  const [present] = [...before].filter(([topic]) => followsPartitionCount(topic))
   const partitionCount = options.partitions ?? present?.[1] ?? PARTITION_COUNT_DEFAULT
   refuseOtherCounts(before, prefix, partitionCount)
   await createTopics(admin, prefix, { partitionCount, replicationFactor: options.replication })
@@ -179,13 +181,13 @@ function refuseOtherCounts(
   partitionCount: number,
 ): void {
   const others = [...counts].filter(
-    ([topic, count]) => count !== (topic === 'control' ? 1 : partitionCount),
+    ([topic, count]) => count !== partitionCountOf(topic, partitionCount),
   )
   if (others.length === 0) return
   const seen = others.map(([topic, count]) => `${topicName(prefix, topic)} ${count}`).join(', ')
   throw new SluiceError(
     'SLUICE_TOPICS_INVALID',
-    `Topics exist with other partition counts than ${partitionCount} (control: 1): ${seen}. The count ` +
+    `Topics exist with other partition counts than ${partitionCount} (control: 1, artifacts: 2): ${seen}. The count ` +
       'cannot be changed while a stream lives: ask for the one that is there, or use another prefix.',
   )
 }

@@ -6,7 +6,6 @@ import { basename, resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { withModelDocumentation } from '../../../tools/model-documentation/model-documentation.ts'
-import { DEFAULT_RATES } from '../../core/currency.ts'
 import { SluiceError } from '../../core/errors.ts'
 import {
   type CostFigures,
@@ -40,6 +39,7 @@ import {
 import { printTable } from '../table.ts'
 import { durationOption } from './produce.ts'
 import { type HistoryOptions, addHistoryOptions, openHistory } from './train-history.ts'
+import { configuredRates } from '../../platform/config/rates-setting.ts'
 
 const DAY_MS = 86_400_000
 const NAME = /^[a-z0-9][a-z0-9._-]{0,39}$/
@@ -184,7 +184,7 @@ async function train(options: TrainOptions): Promise<void> {
         testShare: options.testShare,
       },
       backend: options.backend,
-      rates: DEFAULT_RATES,
+      rates: configuredRates(),
       release: {
         terms: history.terms,
         releasedOn: options.releaseDate ?? dayText(systemClock.nowMs()),

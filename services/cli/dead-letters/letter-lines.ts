@@ -1,7 +1,7 @@
 // Formats dead letters for people and as JSON.
 
-import type { RateTable } from '../../core/currency.ts'
-import { partitionOf, partitionOfAscii } from '../../core/murmur2.ts'
+import type { RateTable } from '../../core/rates/rate-table.ts'
+import { partitionOf, partitionOfText } from '../../core/murmur2.ts'
 import { type MessagePosition, formatPosition } from '../../core/redrive.ts'
 import type { RejectReason } from '../../core/dead-letters.ts'
 import { createCodec, frameSchemaId, NOT_FRAMED } from '../../core/wire/codec.ts'
@@ -342,7 +342,7 @@ export function judgeMessage(
   if (decoded.kind === 'transaction' || decoded.kind === 'label') {
     const { card } = decoded.value
     const refusal = decoded.kind === 'transaction' ? refusalOf(decoded.value, options) : null
-    return { refusal, partition: partitionOfAscii(card, partitionCount), key: Buffer.from(card) }
+    return { refusal, partition: partitionOfText(card, partitionCount), key: Buffer.from(card) }
   }
   return {
     // A watermark belongs to a moment of its replay; sent again later it would be wrong.

@@ -4,7 +4,7 @@
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Admin, Kafka, Message, Producer, RecordMetadata, Transaction } from 'kafkajs'
-import type { RateTable } from '../../core/currency.ts'
+import type { RateTable } from '../../core/rates/rate-table.ts'
 import { SluiceError } from '../../core/errors.ts'
 import { REDRIVEN_FROM_HEADER, formatPosition } from '../../core/redrive.ts'
 import type { RejectReason } from '../../core/dead-letters.ts'

@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict'
 import { redactText } from '../../core/card-numbers.ts'
-import { DEFAULT_RATES } from '../../core/currency.ts'
 import { SluiceError } from '../../core/errors.ts'
 import type { FeatureDefinition } from '../../core/features/catalogue/feature-definition.ts'
 import { FEATURES, FEATURE_LIST_HASH } from '../../core/features/catalogue/feature-list.ts'
@@ -19,6 +18,8 @@ import { topicName } from '../../platform/kafka/topics.ts'
 import { type Taken, feedReplay } from '../../skew/index.ts'
 import { tableLine, tableLines } from '../table.ts'
 import { type DecidedStream, readBatches } from './export-rows.ts'
+import { configuredRates } from '../../platform/config/rates-setting.ts'
+import type { RatesByDigest } from '../../platform/rate-store.ts'
 
 const PROGRESS_MESSAGES = 500_000
 
@@ -28,6 +29,7 @@ interface ExplainOptions {
   /** Position of the transaction, for an id that was used more than once; the newest when absent. */
   readonly place?: { readonly partition: number; readonly offset: number }
   readonly eventAheadMsMax: number
+  readonly rates: RatesByDigest
   readonly onProgress: (line: string) => void
 }
 
@@ -49,7 +51,7 @@ export async function explainDecision(
   options: ExplainOptions,
   signal: AbortSignal,
 ): Promise<ExplainedDecision> {
-  const { transactionId, revision, eventAheadMsMax, onProgress } = options
+  const { transactionId, revision, eventAheadMsMax, rates, onProgress } = options
   const all = await findDecisions(stream, transactionId, onProgress, signal)
   const { place } = options
   const meant =
@@ -66,7 +68,7 @@ export async function explainDecision(
   const transaction = await readTransaction(stream, partition, decision.offset, signal)
   const nothing = { ...found, others, features: null, knownFromMs: null, isComplete: true }
   if (transaction === null) return nothing
-  const explanation = new Explanation({ partition, decision, transaction }, DEFAULT_RATES)
+  const explanation = new Explanation({ partition, decision, transaction }, rates.newest)
   let saidAt = 0
   const { replay } = await feedReplay(
     {
@@ -75,7 +77,7 @@ export async function explainDecision(
       name: 'sluice-features',
       topicPrefix: stream.topicPrefix,
       codecs: stream.codecs,
-      rates: DEFAULT_RATES,
+      rates,
       eventAheadMsMax,
       from: 'beginning',
       until: 'end',
@@ -424,7 +426,7 @@ function valueLine(
 
 function eventLine({ transactionId, event }: KnownEvent): string {
   const amount = (event.amountMinor / MINOR_PER_UNIT).toFixed(2)
-  return `    ${safe(transactionId)}  ${isoText(event.timeMs)}  ${amount} ${DEFAULT_RATES.reference}`
+  return `    ${safe(transactionId)}  ${isoText(event.timeMs)}  ${amount} ${configuredRates().reference}`
 }
 
 function labelLine({ transactionId, timeMs, knownAtMs, isFraud }: KnownLabel): string {

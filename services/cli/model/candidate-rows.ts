@@ -5,7 +5,6 @@ import { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { CsvError, parse } from 'csv-parse'
-import { DEFAULT_RATES } from '../../core/currency.ts'
 import { SluiceError } from '../../core/errors.ts'
 import {
   FEATURE_COUNT,
@@ -33,6 +32,7 @@ import { topicName } from '../../platform/kafka/topics.ts'
 import { SEQUENCE_COLUMNS } from '../../trainer/index.ts'
 import { printProgress } from '../command.ts'
 import { readBatches } from '../features/export-rows.ts'
+import { configuredRates } from '../../platform/config/rates-setting.ts'
 
 const ROWS_AT_ONCE = 2_048
 
@@ -506,7 +506,7 @@ export function pastPaymentOf(transaction: Transaction): PastPayment {
   const { timeMs, amountMinor, idHash, categoryHash, utcOffsetMinutes } = cardEventOf(
     transaction,
     0,
-    DEFAULT_RATES,
+    configuredRates(),
   )
   return { timeMs, amountMinor, idHash, categoryHash, utcOffsetMinutes }
 }

@@ -12,6 +12,7 @@ import {
 } from '../../core/control/deployment.ts'
 import { SluiceError } from '../../core/errors.ts'
 import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
+import { configuredRates } from '../../platform/config/rates-setting.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { EnvReader } from '../../platform/config/env-reader.ts'
 import {
@@ -19,10 +20,12 @@ import {
   publishControl,
   readDeployment,
 } from '../../platform/kafka/control-topic.ts'
-import { addModel, defaultStore, findModel, listModels } from '../../platform/model-store.ts'
+import type { ModelStore } from '../../platform/model-store.ts'
+import { openStores, readStoreSettings, type Stores } from '../../platform/stores/stores.ts'
 import { openScoringModel } from '../../platform/tensorflow/scoring-model.ts'
-import { parseFreeText, printJson, printLine, printProgress, repositoryRoot } from '../command.ts'
-import { addPlaceOptions } from '../commands/stream-options.ts'
+import { loadAlertsConfig } from '../../alerts/index.ts'
+import { parseFreeText, printJson, printLine, printProgress } from '../command.ts'
+import { addPlaceOptions, whereToLook } from '../commands/stream-options.ts'
 import { type StreamOptions, openStream } from '../features/export-rows.ts'
 
 export interface ModelOptions extends StreamOptions {
@@ -35,12 +38,12 @@ export interface ChangeOptions extends ModelOptions {
   readonly author?: string
 }
 
-/** The model store of the option, else of the environment, else of this checkout. */
-export function storeOf({ store }: Pick<ModelOptions, 'store'>): string {
+/** The stores of the option, else of the environment, else of this checkout. */
+export function storesOf(options: ModelOptions): Stores {
   const read = new EnvReader(process.env)
-  const configured = read.value('SLUICE_MODEL_STORE')
+  const settings = readStoreSettings(read, options.store)
   read.throwIfInvalid()
-  return store ?? configured ?? defaultStore(repositoryRoot())
+  return openStores(settings, () => whereToLook(options, loadAlertsConfig(process.env)))
 }
 
 export function openControl(options: ModelOptions): Promise<ControlAccess> {
@@ -60,8 +63,8 @@ export function authorOf({ author }: Pick<ChangeOptions, 'author'>): string {
 /** Options of every command that reads the store. */
 export function addStoreOption(command: Command): Command {
   return command.option(
-    '--store <folder>',
-    'model store (default SLUICE_MODEL_STORE or .sluice/models)',
+    '--store <place>',
+    'folder or "topic" (default SLUICE_POLICY_STORE and SLUICE_MODEL_STORE, or .sluice/models)',
   )
 }
 
@@ -123,33 +126,37 @@ const PREFIX_MIN = 6
  * vectors are checked, so that a model that a scorer would refuse is refused here. The caller closes it. @throws
  * SluiceError SLUICE_MODEL_NOT_FOUND, SLUICE_MODEL_CORRUPT, SLUICE_MODEL_INCOMPATIBLE or SLUICE_BACKEND_UNAVAILABLE.
  */
-export async function chooseModel(store: string, named: string): Promise<ScoringModel> {
+export async function chooseModel(store: ModelStore, named: string): Promise<ScoringModel> {
   const { folder } = await inStore(store, named)
-  return openScoringModel({ folder, backend: 'auto' })
+  return openScoringModel({
+    folder,
+    backend: 'auto',
+    referenceCurrency: configuredRates().reference,
+  })
 }
 
-async function inStore(store: string, named: string): Promise<{ readonly folder: string }> {
+async function inStore(store: ModelStore, named: string): Promise<{ readonly folder: string }> {
   if (existsSync(join(named, 'manifest.json'))) {
-    const added = await addModel(store, named)
+    const added = await store.add(named)
     if (added.isNew) printProgress(`added ${named} to the store as ${added.folder}`)
     return added
   }
-  return findModel(store, await fullDigest(store, named))
+  return store.find(await fullDigest(store, named))
 }
 
 /** A prefix of the digest is enough when only one model of the store has it. */
-async function fullDigest(store: string, named: string): Promise<string> {
+async function fullDigest(store: ModelStore, named: string): Promise<string> {
   if (isDigest(named)) return named
   const isPrefix = named.length >= PREFIX_MIN && /^[0-9a-f]+$/.test(named)
   const found = isPrefix
-    ? (await listModels(store)).filter(({ digest }) => digest.startsWith(named))
+    ? (await store.list()).filter(({ digest }) => digest.startsWith(named))
     : []
   if (found.length === 1 && found[0] !== undefined) return found[0].digest
   throw new SluiceError(
     'SLUICE_MODEL_NOT_FOUND',
     found.length > 1
-      ? `${named} is the start of ${found.length} digests in ${store}; give more of it.`
-      : `"${named}" is no model folder and no model of the store ${store}. Give a folder with a manifest.json, or a ` +
+      ? `${named} is the start of ${found.length} digests in ${store.place}; give more of it.`
+      : `"${named}" is no model folder and no model of the store ${store.place}. Give a folder with a manifest.json, or a ` +
           'digest that "sluice model list" shows.',
   )
 }

@@ -13,6 +13,7 @@ import type { Mode } from '../../core/wire/records.ts'
 import { countMembers } from '../../platform/kafka/block-topics.ts'
 import { type ControlAccess, readDeployments } from '../../platform/kafka/control-topic.ts'
 import { findList, findPolicyText, findRuleset } from '../../platform/policy-store.ts'
+import type { ContentStore } from '../../platform/stores/content-store.ts'
 import { type PartitionBreaker, readBreakers } from '../commands/breaker.ts'
 import { fetchMetricsPage, metricsUrl, seriesOf } from '../metrics-page.ts'
 import { tableLine, tableLines } from '../table.ts'
@@ -74,7 +75,7 @@ export interface PolicyStatus {
 
 interface StatusSource {
   readonly access: ControlAccess
-  readonly store: string
+  readonly store: ContentStore
   readonly group: string
   /** Addresses of metrics pages. */
   readonly scorers: readonly string[]
@@ -100,7 +101,7 @@ export async function gatherStatus(source: StatusSource): Promise<PolicyStatus> 
   const earlier: DescribedRuleset[] = []
   for (const digest of deployment.earlier) earlier.push(await describe(digest))
   return {
-    store,
+    store: store.place,
     active,
     // Versions with the same policy count as one; a ruleset missing from the store counts as itself.
     since: sinceWhen(
@@ -144,7 +145,7 @@ function segmentsOf({ ruleset, document }: DescribedRuleset): readonly StatusSeg
 
 async function listsOf(
   { ruleset, document }: DescribedRuleset,
-  store: string,
+  store: ContentStore,
   nowMs: number,
 ): Promise<readonly StatusList[]> {
   if (ruleset === null) return []
@@ -160,7 +161,7 @@ async function listsOf(
 async function listOf(
   name: string,
   { lists }: Ruleset,
-  store: string,
+  store: ContentStore,
   nowMs: number,
 ): Promise<StatusList> {
   const digest = lists[name] ?? null
@@ -209,7 +210,7 @@ export interface DescribedRuleset {
 const BUILT_IN: DescribedRuleset = { digest: null, ruleset: null, document: null, problem: null }
 
 /** Never fails because of missing or damaged files in the store. */
-async function describeRuleset(store: string, digest: Choice): Promise<DescribedRuleset> {
+async function describeRuleset(store: ContentStore, digest: Choice): Promise<DescribedRuleset> {
   if (digest === null) return BUILT_IN
   let ruleset: Ruleset | null = null
   try {

@@ -27,6 +27,7 @@ import {
   findRuleset,
   listRulesets,
 } from '../../platform/policy-store.ts'
+import type { ContentStore } from '../../platform/stores/content-store.ts'
 import { printJson, printLine } from '../command.ts'
 import { type ChangeOptions, authorOf } from '../model/model-stream.ts'
 
@@ -40,7 +41,7 @@ export interface InForce {
 }
 
 /** @throws SluiceError of the store when it does not hold the ruleset in force. */
-export async function readInForce(access: ControlAccess, store: string): Promise<InForce> {
+export async function readInForce(access: ControlAccess, store: ContentStore): Promise<InForce> {
   const deployment = (await readDeployment(access, 'policy'))?.deployment ?? NO_DEPLOYMENT
   if (deployment.active === null) return { deployment, ruleset: null, document: null }
   const ruleset = await findRuleset(store, deployment.active)
@@ -69,7 +70,7 @@ export function ownRuleset({ ruleset, document }: InForce): {
 }
 
 /** The version of the next ruleset: above all versions in the store and on the stream. */
-export async function nextVersion(store: string, ruleset: Ruleset | null): Promise<number> {
+export async function nextVersion(store: ContentStore, ruleset: Ruleset | null): Promise<number> {
   const [newest] = await listRulesets(store)
   return 1 + Math.max(newest?.ruleset.version ?? 0, ruleset?.version ?? 0)
 }
@@ -78,8 +79,7 @@ export async function nextVersion(store: string, ruleset: Ruleset | null): Promi
 type ChangeKind = 'activate' | 'replace' | 'shadow'
 
 interface RulesetChange {
-  /** Folder that stores the ruleset. */
-  readonly store: string
+  readonly store: ContentStore
   /** The deployment that the change starts from. */
   readonly deployment: Deployment
   readonly kind: ChangeKind
@@ -93,7 +93,7 @@ export async function publishRuleset(
   options: ChangeOptions,
   reason = options.reason,
 ): Promise<void> {
-  const digest = addRuleset(store, ruleset)
+  const digest = await addRuleset(store, ruleset)
   const changes = { activate: activated, replace: replaced, shadow: shadowed } as const
   await publishPolicyDeployment(access, changes[kind](deployment, digest), ruleset, options, reason)
 }
@@ -186,7 +186,7 @@ export interface NamedRuleset {
 }
 
 /** @throws SluiceError SLUICE_POLICY_NOT_FOUND when no ruleset or more than one matches, SLUICE_POLICY_CORRUPT. */
-export async function findNamedRuleset(store: string, named: string): Promise<NamedRuleset> {
+export async function findNamedRuleset(store: ContentStore, named: string): Promise<NamedRuleset> {
   if (isDigest(named)) return { digest: named, ruleset: await findRuleset(store, named) }
   const all = await listRulesets(store)
   const byVersion = all.filter(({ ruleset }) => String(ruleset.version) === named)
@@ -198,7 +198,7 @@ export async function findNamedRuleset(store: string, named: string): Promise<Na
   const digests = found.slice(0, SHOWN_MAX).map(({ digest }) => digest.slice(0, 2 * PREFIX_MIN))
   throw new SluiceError(
     'SLUICE_POLICY_NOT_FOUND',
-    `"${named}" is the version, or the beginning of the digest, of ${found.length} rulesets of the store ${store}` +
+    `"${named}" is the version, or the beginning of the digest, of ${found.length} rulesets of the store ${store.place}` +
       `${digests.length === 0 ? '' : ` (${digests.join(', ')})`}; "sluice policy list" shows them.`,
   )
 }

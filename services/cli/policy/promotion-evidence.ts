@@ -23,8 +23,9 @@ import {
 import type { DecisionBatch, DecisionRecord, Mode, Outcome } from '../../core/wire/records.ts'
 import { EnvReader } from '../../platform/config/env-reader.ts'
 import { type ControlAccess, readDeployments } from '../../platform/kafka/control-topic.ts'
-import { checkModel, findModel } from '../../platform/model-store.ts'
+import { checkModel, type ModelStore } from '../../platform/model-store.ts'
 import { findRuleset } from '../../platform/policy-store.ts'
+import type { Stores } from '../../platform/stores/stores.ts'
 import { measureSkew } from '../../skew/index.ts'
 import { openLakeSource } from '../backtest/row-source.ts'
 import { ListsOfRows, ModelThresholds, featuresOf } from '../backtest/load-policies.ts'
@@ -33,10 +34,12 @@ import { readBatches } from '../features/export-rows.ts'
 import { fetchMetricsPage, metricsUrl, seriesOf, sumOfSeries } from '../metrics-page.ts'
 import { fieldsOf, readFrauds, readGroups, textOf } from '../model/candidate-rows.ts'
 import { statusOn } from './policy-status.ts'
+import { recordedRates } from '../../platform/config/rates-setting.ts'
+import { storesOf } from '../model/model-stream.ts'
 
 interface EvidenceSource {
   readonly access: ControlAccess
-  readonly store: string
+  readonly stores: Stores
   /** Folder of the model configured for the scorers. */
   readonly configuredModel: string
   /** Digest of the ruleset in force. */
@@ -71,7 +74,8 @@ export async function gatherEvidence(
   source: EvidenceSource,
   signal: AbortSignal,
 ): Promise<PromotionEvidence> {
-  const { access, store, configuredModel, active, scorers, meter } = source
+  const { access, stores, configuredModel, active, scorers, meter } = source
+  const store = stores.models
   const { eventAheadMsMax, messagesMax } = source
   const { tally, report } = await readTopics(source, signal)
   const decidedFromMs = await beganAtMs(source)
@@ -169,13 +173,13 @@ function isJudged({ falsePositives, recall }: FairnessReport['findings'][number]
  * Time at which the policy began, as shadow or active, by the clock of the operator who published it; -Infinity when it
  * is not known.
  */
-async function beganAtMs({ access, store, inForce }: EvidenceSource): Promise<number> {
+async function beganAtMs({ access, stores, inForce }: EvidenceSource): Promise<number> {
   const deployments = await readDeployments(access, 'policy')
   const policies = new Map<string, string | null>()
   for (const { deployment } of deployments) {
     for (const digest of [deployment.active, deployment.shadow]) {
       if (digest === null || policies.has(digest)) continue
-      const ruleset = await findRuleset(store, digest).catch(() => null)
+      const ruleset = await findRuleset(stores.policies, digest).catch(() => null)
       policies.set(digest, ruleset?.policy ?? null)
     }
   }
@@ -211,7 +215,7 @@ export function isPromoted(
 }
 
 interface TallySource {
-  readonly store: string
+  readonly stores: Pick<Stores, 'policies'>
   readonly inForce: Ruleset
   readonly segment: string | null
   readonly to: Mode
@@ -280,8 +284,8 @@ class DecisionTally {
   async #isOfPolicy(digest: string): Promise<boolean> {
     const known = this.#rulesets.get(digest)
     if (known !== undefined) return known
-    const { store, inForce, segment } = this.#source
-    const ruleset = await findRuleset(store, digest).catch(() => null)
+    const { stores, inForce, segment } = this.#source
+    const ruleset = await findRuleset(stores.policies, digest).catch(() => null)
     const isOf =
       ruleset !== null &&
       ruleset.policy === inForce.policy &&
@@ -329,7 +333,7 @@ export function loadPromotionConfig(env: NodeJS.ProcessEnv): PromotionConfig {
 const LIVE_PAYMENTS_MIN = 1_000
 
 interface AgreementSource {
-  readonly store: string
+  readonly store: ModelStore
   /** Folder of the model configured for the scorers. */
   readonly configuredModel: string
   /** Addresses of metrics pages of scorers. */
@@ -353,7 +357,7 @@ async function agreementEvidence(source: AgreementSource): Promise<Evidence<Foun
   }
   if (modelDigest === null) return { found: null, why: 'no decision of this policy was found' }
   const atLeast = await statedAgreement(modelDigest, store, configuredModel)
-  const why = `the model that decides, ${modelDigest.slice(0, 12)}, is not in the store ${store}`
+  const why = `the model that decides, ${modelDigest.slice(0, 12)}, is not in the store ${store.place}`
   if (atLeast === null) return { found: null, why }
   const few = cases === 0 ? '' : `; scorers have measured ${cases} payments, too few`
   return { found: { kind: 'stated', atLeast }, source: `stated in the model's manifest${few}` }
@@ -381,10 +385,10 @@ async function liveAgreement({ scorers, active }: AgreementSource) {
 /** The agreement that the deciding model states; null when it cannot be read. */
 async function statedAgreement(
   digest: string,
-  store: string,
+  store: ModelStore,
   configuredModel: string,
 ): Promise<number | null> {
-  const readers = [() => findModel(store, digest), () => checkModel(configuredModel)]
+  const readers = [() => store.find(digest), () => checkModel(configuredModel)]
   for (const read of readers) {
     const model = await read().catch((error: unknown) => {
       if (isSluiceError(error)) return null
@@ -442,6 +446,7 @@ async function recomputed(
   const { decisions, compared, mismatches, messages, sample, isComplete } = await measureSkew(
     {
       ...access,
+      rates: await recordedRates(storesOf({}).policies),
       ...{ eventAheadMsMax, decidedFromMs, messagesMax },
       onProgress: (read) => {
         if (read < told + PROGRESS_MESSAGES) return
@@ -473,7 +478,7 @@ async function recomputed(
 
 export interface LakeFairnessSource {
   readonly folder: string
-  readonly store: string
+  readonly stores: Stores
   readonly configuredModel: string
   readonly document: PolicyDocument
   readonly inForce: Pick<Ruleset, 'segmentModes'>
@@ -505,7 +510,7 @@ export async function lakeFairness(
 }
 
 async function counted(source: LakeFairnessSource, signal: AbortSignal): Promise<LakeFairness> {
-  const { folder, store, document, inForce, segment, to, matureMs, rule, decidedFromMs } = source
+  const { folder, stores, document, inForce, segment, to, matureMs, rule, decidedFromMs } = source
   const fields = fieldsOf(rule)
   const counts = new FairnessCounts(rule)
   const compiledFor = compiledByLists(document)
@@ -513,12 +518,12 @@ async function counted(source: LakeFairnessSource, signal: AbortSignal): Promise
     ...{ folder, fromMs: -Infinity, endMs: Infinity, asOfMs: null, decidedFromMs },
     features: featuresOf([{ document }]),
     thresholds: new ModelThresholds({
-      store,
+      store: stores.models,
       folders: [source.configuredModel],
       askedBy: document.thresholds.kind === 'model' ? [document.name] : [],
     }),
     lists: new ListsOfRows({
-      store,
+      store: stores.policies,
       names: document.lists.map(({ name }) => name),
       files: new Map(),
       fixed: null,

@@ -22,6 +22,7 @@ import {
   replayedRevisionsOf,
   type Deciding,
 } from './replayed-decision.ts'
+import type { RatesByDigest } from '../../platform/rate-store.ts'
 
 /** Most first decisions per partition whose outcome is kept, for comparison with their repeats. */
 const OUTCOMES_MAX = 1_000_000
@@ -32,6 +33,7 @@ interface DecisionReplayOptions {
   readonly models: Pick<ModelsByDigest, 'find'>
   readonly isInRange: (block: RecordedBatch, decision: DecisionRecord) => boolean
   readonly policies: Pick<PoliciesByDigest, 'find'>
+  readonly rates: Pick<RatesByDigest, 'find'>
 }
 
 export class DecisionReplay {
@@ -56,7 +58,7 @@ export class DecisionReplay {
     tally.decisions += 1
     if (decision.revision > 0) tally.revisions += 1
     if (isRepeat) tally.repeats += 1
-    const replayed = replayedDecisionOf(row)
+    const replayed = replayedDecisionOf(row, this.#options.rates.find(block.ratesDigest))
     if (replayed === null) {
       tally.leaveOut(leftOutOf(row))
       return

@@ -115,8 +115,12 @@ function compareScore(
   { model: { verifier }, tolerance }: Deciding,
   tally: ReplayTally,
 ): void {
+  // The large net does not score a payment whose amount is unknown.
   const isInBand =
-    verifier !== null && isScore(draftScore) && needsVerification(draftScore, verifier.verifyFrom)
+    verifier !== null &&
+    !decision.annotations.includes('no_rate') &&
+    isScore(draftScore) &&
+    needsVerification(draftScore, verifier.verifyFrom)
   if (isInBand !== (mark !== null) && tolerance === 0) {
     const band =
       verifier === null ? 'there is one net' : `the band begins at ${verifier.verifyFrom}`
@@ -276,7 +280,10 @@ export async function judgeRevisions(
   const rows = group.flatMap(({ before, after }) => [before, after])
   const drafts = await draftScoresOf(rows, model)
   const band = [...drafts.entries()].flatMap(([position, draft]) =>
-    verifier !== null && isScore(draft) && needsVerification(draft, verifier.verifyFrom)
+    verifier !== null &&
+    isScore(draft) &&
+    !Number.isNaN(rows[position]?.amountMinor) &&
+    needsVerification(draft, verifier.verifyFrom)
       ? [position]
       : [],
   )

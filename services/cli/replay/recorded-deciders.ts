@@ -1,16 +1,18 @@
 // Finds the models and policies that decision batches name, and opens each once.
 
-import { DEFAULT_RATES } from '../../core/currency.ts'
 import { isSluiceError } from '../../core/errors.ts'
 import type { RecordedBatch } from '../../core/features/provenance/replay-records.ts'
 import type { LoadedRuleset } from '../../core/policy/loaded-ruleset.ts'
 import type { PolicyInput, Ruling, CompiledPolicy } from '../../core/policy/ruling.ts'
 import { type ScoringModel, BACKENDS, type Backend } from '../../core/scoring/scoring-model.ts'
 import { OUTCOMES } from '../../core/wire/records.ts'
-import { findModel, checkModel } from '../../platform/model-store.ts'
+import { checkModel } from '../../platform/model-store.ts'
 import { openRuleset } from '../../platform/policy-store.ts'
+import type { ContentStore } from '../../platform/stores/content-store.ts'
+import type { Stores } from '../../platform/stores/stores.ts'
 import { openScoringModel } from '../../platform/tensorflow/scoring-model.ts'
 import { type PolicySettings, policyOf } from '../../scorer/index.ts'
+import { configuredRates } from '../../platform/config/rates-setting.ts'
 
 // Policies named by decision batches, found once each. A policy is a pure function of a transaction, its row and its
 // score.
@@ -28,11 +30,11 @@ type NamedBy = Pick<RecordedBatch, 'mode' | 'policyDigest'>
 
 export class PoliciesByDigest {
   readonly #settings: PolicySettings
-  readonly #store: string
+  readonly #store: ContentStore
   readonly #open = new Map<string, LoadedRuleset | null>()
 
   /** `settings` must equal the scorer's: the digest of the built-in policy covers them. */
-  constructor(settings: PolicySettings, store: string) {
+  constructor(settings: PolicySettings, store: ContentStore) {
     this.#settings = settings
     this.#store = store
   }
@@ -111,7 +113,7 @@ export interface ReplayModel {
 export interface ModelPlaces {
   /** Searched in this order, before the store. */
   readonly folders: readonly string[]
-  readonly store: string
+  readonly stores: Stores
 }
 
 export class ModelsByDigest {
@@ -156,7 +158,7 @@ export class ModelsByDigest {
     const named = this.#folders.get(digest)
     if (named !== undefined) return named
     try {
-      return (await findModel(this.#places.store, digest)).folder
+      return (await this.#places.stores.models.find(digest)).folder
     } catch (error) {
       if (isSluiceError(error, 'SLUICE_MODEL_NOT_FOUND')) return null
       throw error
@@ -187,5 +189,5 @@ async function openOnOrElse(folder: string, backend: Backend): Promise<ScoringMo
 }
 
 function openOn(folder: string, backend: Backend | 'auto'): Promise<ScoringModel> {
-  return openScoringModel({ folder, backend, ratesDigest: DEFAULT_RATES.digest })
+  return openScoringModel({ folder, backend, referenceCurrency: configuredRates().reference })
 }

@@ -1,7 +1,7 @@
 // One decision of the log with all inputs to recompute it, copied out of a replay whose arrays are reused.
 
 import assert from 'node:assert/strict'
-import { DEFAULT_RATES } from '../../core/currency.ts'
+import type { RateTable } from '../../core/rates/rate-table.ts'
 import {
   FEATURES,
   FEATURE_NAMES,
@@ -55,14 +55,14 @@ export interface ReplayedRevision {
   readonly after: RowToScore & Pick<ComputedRow, 'isApproximate'>
 }
 
-/** Null when the decision cannot be recomputed. */
-export function replayedDecisionOf(of: ReplayedRow): ReplayedDecision | null {
+/** Null when the decision cannot be recomputed. `rates` are those of its batch. */
+export function replayedDecisionOf(of: ReplayedRow, rates: RateTable): ReplayedDecision | null {
   const { block, recorded, transaction, history, folded } = of
   if (transaction === null || history === null) return null
   const { decision, values, states } = recorded
   const seenTo = decision.causeOffset === null ? decision.offset : decision.causeOffset + 1
   const sequence = sequenceOf(history, transaction, seenTo)
-  const amountMinor = referenceMinorOf(transaction)
+  const amountMinor = referenceMinorOf(transaction, rates)
   return {
     block,
     decision,
@@ -99,13 +99,12 @@ function sequenceOf(history: CardHistory, transaction: Transaction, seenTo: numb
   return sequence
 }
 
-function referenceMinorOf({ amountMinor, currency, eventTimeMs }: Transaction): number {
-  const referenceMinor = DEFAULT_RATES.toReferenceMinor(amountMinor, currency, eventTimeMs)
-  assert(
-    referenceMinor !== null,
-    'The feed lets no transaction through whose currency has no rate.',
-  )
-  return referenceMinor
+/** NaN without a rate. */
+function referenceMinorOf(
+  { amountMinor, currency, eventTimeMs }: Transaction,
+  rates: RateTable,
+): number {
+  return rates.toReferenceMinor(amountMinor, currency, eventTimeMs) ?? NaN
 }
 
 function featureVerdicts({ recorded, values, verdicts }: ReplayedRow) {

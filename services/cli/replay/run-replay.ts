@@ -4,7 +4,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { redactText } from '../../core/card-numbers.ts'
-import { DEFAULT_RATES } from '../../core/currency.ts'
 import { SluiceError } from '../../core/errors.ts'
 import { entityRefsOf } from '../../core/features/provenance/replay-parts.ts'
 import type { RecordedBatch } from '../../core/features/provenance/replay-records.ts'
@@ -15,7 +14,7 @@ import {
 } from '../../core/features/provenance/replay-sample.ts'
 import { type DecisionRecord } from '../../core/wire/records.ts'
 import { EnvReader } from '../../platform/config/env-reader.ts'
-import { defaultStore } from '../../platform/model-store.ts'
+import type { Stores } from '../../platform/stores/stores.ts'
 import { type PolicySettings, readBreakers } from '../../scorer/index.ts'
 import { feedReplay } from '../../skew/index.ts'
 import { repositoryRoot } from '../command.ts'
@@ -32,6 +31,7 @@ import {
   isProven,
 } from './judge-decisions.ts'
 import { ModelsByDigest, PoliciesByDigest, type ModelPlaces } from './recorded-deciders.ts'
+import { recordedRates } from '../../platform/config/rates-setting.ts'
 
 /** Cards and entity aggregates in memory; beyond that a share is left out, which the summary reports. */
 const VALUES_MAX = 200_000
@@ -72,14 +72,15 @@ export async function runReplay(
   { onProgress, signal }: ReplayRun,
 ): Promise<RanReplay> {
   const { isInRange, sample } = await openRange(stream, range, signal)
-  const policies = new PoliciesByDigest(settings, places.store)
-  const decisions = new DecisionReplay({ models, policies, isInRange })
+  const policies = new PoliciesByDigest(settings, places.stores.policies)
+  const rates = await recordedRates(places.stores.policies)
+  const decisions = new DecisionReplay({ models, policies, rates, isInRange })
   let saidAt = 0
   const { replay, messages, unreadableBatches } = await feedReplay(
     {
       ...stream,
       name: 'sluice-replay',
-      rates: DEFAULT_RATES,
+      rates,
       eventAheadMsMax,
       from: 'beginning',
       until: 'end',
@@ -167,11 +168,10 @@ interface ReplayConfig {
 export function loadReplayConfig(
   env: Readonly<Record<string, string | undefined>>,
   folders: readonly string[],
-  store: string | undefined,
+  stores: Stores,
 ): ReplayConfig {
   const read = new EnvReader(env)
   const configured = read.value('SLUICE_MODEL')
-  const configuredStore = read.value('SLUICE_MODEL_STORE')
   const eventAheadMsMax = read.value('SLUICE_EVENT_AHEAD_MS_MAX')
   const settings = { leaseMs: read.value('SLUICE_LEASE_MS'), breakers: readBreakers(read) }
   read.throwIfInvalid()
@@ -180,7 +180,7 @@ export function loadReplayConfig(
   const baseline = configured ?? (existsSync(join(released, 'manifest.json')) ? released : null)
   const places = {
     folders: baseline === null ? folders : [...folders, baseline],
-    store: store ?? configuredStore ?? defaultStore(root),
+    stores,
   }
   return { eventAheadMsMax, settings, places }
 }

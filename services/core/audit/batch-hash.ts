@@ -50,6 +50,7 @@ function headerDigestOf(block: DecisionBatch): Buffer {
     block.policyDigest,
     block.policyVersion,
     block.featureListHash,
+    block.ratesDigest,
     block.controlPosition,
     block.frontier.map((entry) => [entry.partition, entry.nextOffset, entry.labelNextOffset]),
     block.decidedAtMs,

@@ -1,4 +1,4 @@
-// Messages of the control topic: deployments of models and policies (active, shadow, earlier), releases of cards and resets
+// Messages of the control topic: deployments of models, policies and rate tables (active, shadow, earlier), releases of cards and resets
 // of breakers. The topic is compacted, so each deployment carries the earlier ones that a rollback needs.
 
 import { z } from 'zod'
@@ -7,15 +7,20 @@ import type { Codec } from '../wire/codec.ts'
 import type { Control } from '../wire/records.ts'
 
 /** Subject of a deployment, and the key and subject of its message: cards are the only business so far. */
-export const DEPLOYMENT_SUBJECTS = { model: 'model/cards', policy: 'policy/cards' } as const
+export const DEPLOYMENT_SUBJECTS = {
+  model: 'model/cards',
+  policy: 'policy/cards',
+  rates: 'rates/cards',
+} as const
 export type DeploymentKind = keyof typeof DEPLOYMENT_SUBJECTS
+const DEPLOYMENT_KINDS = ['model', 'policy', 'rates'] as const
 
 /** Earlier deployments that a message keeps, newest first; a rollback goes back by one. */
 export const EARLIER_MAX = 16
 
 const REASON_CHARACTERS_MAX = 2_000
 
-/** A model by the digest of its manifest, or a ruleset by its digest; null is the configured one. */
+/** A model by the digest of its manifest, or a ruleset or rate table by its digest; null is the configured one. */
 export type Choice = string | null
 
 /** Versions that operators want in force. */
@@ -100,18 +105,16 @@ export function deploymentKindOf({
   kind,
   subject,
 }: Pick<Control, 'kind' | 'subject'>): DeploymentKind | null {
-  return (kind === 'model' || kind === 'policy') && subject === DEPLOYMENT_SUBJECTS[kind]
-    ? kind
-    : null
+  return isDeploymentKind(kind) && subject === DEPLOYMENT_SUBJECTS[kind] ? kind : null
 }
 
 /** The kind of deployment in a message with this key. */
 export function deploymentKindOfKey(key: string | undefined): DeploymentKind | null {
-  return key === DEPLOYMENT_SUBJECTS.model
-    ? 'model'
-    : key === DEPLOYMENT_SUBJECTS.policy
-      ? 'policy'
-      : null
+  return DEPLOYMENT_KINDS.find((kind) => key === DEPLOYMENT_SUBJECTS[kind]) ?? null
+}
+
+function isDeploymentKind(kind: Control['kind']): kind is DeploymentKind {
+  return kind in DEPLOYMENT_SUBJECTS
 }
 
 /** Reads a message that has a `deploymentKindOf`. Never throws on bad input. */

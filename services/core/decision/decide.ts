@@ -56,7 +56,7 @@ export const PRIORITY_LOSS_MINOR = [50_000, 10_000, 2_500, 500] as const
 
 /** Score times amount, rounded, in minor units of the reference currency; null when there is no score. */
 export function expectedLossMinorOf(score: number | null, amountMinor: number): number | null {
-  return score === null ? null : Math.round(score * amountMinor)
+  return score === null || Number.isNaN(amountMinor) ? null : Math.round(score * amountMinor)
 }
 
 /** 1, the most urgent, to 5; 0 when the loss is not known. */

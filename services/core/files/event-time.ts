@@ -13,7 +13,12 @@ const TIME_MS_MAX = 4_102_444_800_000
 /** Milliseconds UTC, or null when the text is not a time from 2000 to 2100. Fractions are truncated to 1 ms. */
 export function parseEventTimeMs(text: string): number | null {
   const timeMs = parseIsoMs(text) ?? parseEpochMs(text)
-  return timeMs !== null && timeMs >= TIME_MS_MIN && timeMs <= TIME_MS_MAX ? timeMs : null
+  return timeMs !== null && isEventTimeMs(timeMs) ? timeMs : null
+}
+
+/** True for a time from 2000 to 2100. */
+export function isEventTimeMs(timeMs: number): boolean {
+  return timeMs >= TIME_MS_MIN && timeMs <= TIME_MS_MAX
 }
 
 /** Minutes east of UTC from `+02:00`, `Z` or a number of minutes; null when it is neither. */
@@ -61,7 +66,16 @@ export function rangeOfBound(text: string): TimeRange | null {
   return { fromMs, endMs: fromMs + (/^\d{4}-\d\d-\d\d$/.test(text) ? DAY_MS : 1) }
 }
 
-function parseIsoMs(text: string): number | null {
+/** A time of an ISO 8601 text. */
+export interface IsoTime {
+  /** What the text says, read as if it were UTC, ms. */
+  readonly wallMs: number
+  /** Minutes east of UTC that the text names; null when it names none. */
+  readonly offsetMinutes: number | null
+}
+
+/** Reads a date, or a date and a time. Null when it is neither. */
+export function parseIsoTime(text: string): IsoTime | null {
   const match = ISO.exec(text)
   if (match === null) return null
   const startMs = dayMs(Number(match[1]), Number(match[2]), Number(match[3]))
@@ -73,9 +87,17 @@ function parseIsoMs(text: string): number | null {
   ]
   if (hour > 23 || minute > 59 || second > 59) return null
   const fractionMs = Number((match[7] ?? '').padEnd(3, '0').slice(0, 3))
-  const offsetMinutes = match[8] === undefined ? 0 : parseUtcOffsetMinutes(match[8])
-  if (offsetMinutes === null) return null
-  return startMs + ((hour * 60 + minute - offsetMinutes) * 60 + second) * 1_000 + fractionMs
+  const offsetMinutes = match[8] === undefined ? null : parseUtcOffsetMinutes(match[8])
+  if (match[8] !== undefined && offsetMinutes === null) return null
+  return {
+    wallMs: startMs + ((hour * 60 + minute) * 60 + second) * 1_000 + fractionMs,
+    offsetMinutes,
+  }
+}
+
+function parseIsoMs(text: string): number | null {
+  const time = parseIsoTime(text)
+  return time === null ? null : time.wallMs - (time.offsetMinutes ?? 0) * 60_000
 }
 
 function parseEpochMs(text: string): number | null {
@@ -89,7 +111,7 @@ function parseEpochMs(text: string): number | null {
 }
 
 /** Midnight UTC of the day; null when the calendar has no such day. */
-function dayMs(year: number, month: number, day: number): number | null {
+export function dayMs(year: number, month: number, day: number): number | null {
   const timeMs = Date.UTC(year, month - 1, day)
   const date = new Date(timeMs)
   return date.getUTCMonth() === month - 1 && date.getUTCDate() === day ? timeMs : null

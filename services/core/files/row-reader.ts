@@ -1,6 +1,7 @@
 // Converts one row of a file into a transaction and the verdict of its label column. Everything that depends only on the
 // mapping is decided once per file; the result passes the same checks as a message.
 
+import { minorDigitsOf } from '../currency.ts'
 import { SluiceError } from '../errors.ts'
 import {
   AUTHORISATIONS,
@@ -140,6 +141,7 @@ function compileFields(
       entryMode: entryModeOf(cells),
       authorisation: authorisationOf(cells),
       intentId: intentOf(cells),
+      attributes: null,
     }
   }
 }
@@ -197,7 +199,7 @@ function refusedField(
   columnOf: ColumnOf,
 ): BadRow {
   const name = refused.field ?? 'id'
-  const value = String(transaction[name as keyof Transaction] ?? '')
+  const value = transaction[name as keyof Transaction] ?? ''
   const column = columnOf(FIELD_OF_CHECK[name] ?? (name as ReplayField))
   const reason: BadRowReason =
     refused.reason === 'card_number_suspected' ? 'card_number_suspected' : 'out_of_range'
@@ -205,7 +207,7 @@ function refusedField(
     reason === 'card_number_suspected'
       ? 'looks like a card number: send a token instead'
       : `is not accepted for ${name}`
-  return new BadRow(reason, column, value, problem)
+  return new BadRow(reason, column, typeof value === 'object' ? name : String(value), problem)
 }
 
 // Bad rows: a closed list of reasons, and the error that names file, line and column.
@@ -283,35 +285,10 @@ export function labelOfRow(
 
 // Decimal amounts to minor units, on the text alone: an amount is never a float.
 
-/** ISO 4217 codes whose minor unit is not a hundredth. */
-const DECIMALS: Readonly<Record<string, number>> = {
-  BIF: 0,
-  CLP: 0,
-  DJF: 0,
-  GNF: 0,
-  ISK: 0,
-  JPY: 0,
-  KMF: 0,
-  KRW: 0,
-  PYG: 0,
-  RWF: 0,
-  UGX: 0,
-  VND: 0,
-  VUV: 0,
-  XAF: 0,
-  XOF: 0,
-  XPF: 0,
-  BHD: 3,
-  IQD: 3,
-  JOD: 3,
-  KWD: 3,
-  LYD: 3,
-  OMR: 3,
-  TND: 3,
-}
-
 /** More digits than the largest amount accepted in a message has. */
 const WHOLE_DIGITS_MAX = 12
+/** Numbers of so many digits are below 2^53, so their conversion is exact. */
+const DIGITS_MAX = 15
 const DECIMAL_AMOUNT = /^(\d+)(?:\.(\d+))?$/
 
 /** An amount in minor units, or the problem with the text. */
@@ -328,11 +305,6 @@ export function parseMinorAmount(text: string): AmountParse {
   return { ok: true, amountMinor: Number(whole) }
 }
 
-/** The number of decimals of a currency. */
-function decimalsOf(currency: string): number {
-  return DECIMALS[currency] ?? 2
-}
-
 /** Reads `12.3` as 1230 minor units of a currency with two decimals. Exact. */
 export function parseAmount(text: string, currency: string): AmountParse {
   const match = DECIMAL_AMOUNT.exec(text)
@@ -341,13 +313,16 @@ export function parseAmount(text: string, currency: string): AmountParse {
   }
   const whole = match[1] ?? ''
   const fraction = match[2] ?? ''
-  const decimals = decimalsOf(currency)
+  const decimals = minorDigitsOf(currency)
+  if (decimals === undefined) {
+    return { ok: false, problem: `is in ${currency}, which is no currency of ISO 4217` }
+  }
   if (fraction.length > decimals) {
     return { ok: false, problem: `has more than the ${decimals} decimals of ${currency}` }
   }
-  if (whole.length > WHOLE_DIGITS_MAX) {
-    return { ok: false, problem: `has more than ${WHOLE_DIGITS_MAX} digits` }
+  const wholeMax = Math.min(WHOLE_DIGITS_MAX, DIGITS_MAX - decimals)
+  if (whole.length > wholeMax) {
+    return { ok: false, problem: `has more than ${wholeMax} digits before the point` }
   }
-  // At most 12 + 3 digits, below 2^53, so the conversion of the digits is exact.
   return { ok: true, amountMinor: Number(whole + fraction.padEnd(decimals, '0')) }
 }

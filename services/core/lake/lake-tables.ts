@@ -1,6 +1,7 @@
 // The tables of the lake as data: columns with type, nullability and range, and the conversion of records to rows and
 // back. Writing, reading, the data-quality checks and docs/lake.md all follow this list.
 
+import { z } from 'zod'
 import {
   FEATURE_COUNT,
   FEATURE_LIST_HASH,
@@ -8,7 +9,9 @@ import {
 } from '../features/catalogue/feature-list.ts'
 import { STATE } from '../features/engine/feature-states.ts'
 import { recordedBatchOf } from '../features/provenance/replay-records.ts'
+import { parseJson } from '../parse-json.ts'
 import {
+  type Attributes,
   AUTHORISATIONS,
   CHANNELS,
   ENTRY_MODES,
@@ -107,6 +110,7 @@ const TRANSACTIONS: readonly LakeColumn[] = [
   optional('entry_mode', 'VARCHAR', 'chip, contactless, and others'),
   optional('authorisation', 'VARCHAR', 'approved, declined, pending'),
   optional('intent_id', 'VARCHAR', 'id that retries of one purchase share'),
+  optional('attributes', 'VARCHAR', "JSON object of the payment's attributes by name"),
 ]
 
 const LABELS: readonly LakeColumn[] = [
@@ -155,6 +159,7 @@ const DECISIONS: readonly LakeColumn[] = [
   optional('rules', 'VARCHAR[]', 'rules of the policy that fired'),
   column('backend', 'VARCHAR', 'backend that computed the score'),
   column('feature_list_hash', 'VARCHAR', 'hash of the list of features of the row'),
+  optional('rates_digest', 'VARCHAR', 'digest of the table of exchange rates'),
   ...FEATURE_NAMES.map((name) => optional(`${FEATURE_PREFIX}${name}`, 'DOUBLE', '')),
   optional('features_expired', 'VARCHAR[]', 'features whose window is no longer covered'),
   optional('features_degraded', 'VARCHAR[]', 'features that could not be read'),
@@ -257,6 +262,7 @@ export function transactionRow(position: RowPosition, of: Transaction): TimedLak
     of.entryMode,
     of.authorisation,
     of.intentId,
+    of.attributes === null ? null : JSON.stringify(of.attributes),
   ]
   return { timeMs: of.eventTimeMs, row }
 }
@@ -335,6 +341,7 @@ export function decisionRows(blockOffset: number, block: DecisionBatch): readonl
       decision.rules,
       block.backend,
       block.featureListHash,
+      block.ratesDigest,
     ]
     if (isOurList) {
       for (const value of values) row.push(Number.isNaN(value) ? null : value)
@@ -370,6 +377,7 @@ export function transactionOfRow(row: LakeRow): Transaction {
     entryMode: wordOrNull(cell(18), ENTRY_MODES),
     authorisation: wordOrNull(cell(19), AUTHORISATIONS),
     intentId: textOrNull(cell(20)),
+    attributes: attributesOf(textOrNull(cell(21))),
   }
 }
 
@@ -388,6 +396,17 @@ export function labelOfRow(row: LakeRow): Label {
     device: textOrNull(cell(11)),
     ipNetwork: textOrNull(cell(12)),
   }
+}
+
+const ATTRIBUTES = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]))
+
+function attributesOf(text: string | null): Attributes | null {
+  if (text === null) return null
+  const attributes = parseJson(ATTRIBUTES, text)
+  if (attributes !== null) return attributes
+  throw new TypeError(
+    'The column attributes of a row of the lake holds no JSON object of attributes.',
+  )
 }
 
 /** Names of the features in this state; null, the usual case, when there are none. */

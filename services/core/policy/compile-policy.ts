@@ -3,7 +3,7 @@
 
 import { isScore } from '../decision/decide.ts'
 import { type AlertRule, type Grade, GRADES, type Outcome, OUTCOMES } from '../wire/records.ts'
-import { ConditionViews } from './condition-views.ts'
+import type { ConditionViews } from './condition-views.ts'
 import { type Condition, ConditionCompiler } from './condition.ts'
 import type { PolicyDocument, PolicyList, PolicyRule } from './policy-document.ts'
 import { corruptPolicy, ListIndex, type PolicyLists } from './policy-lists.ts'
@@ -47,7 +47,7 @@ class PolicyRuler implements CompiledPolicy {
   readonly #modes: Pick<Ruleset, 'mode' | 'segmentModes'>
   readonly #segments: readonly { readonly name: string; readonly condition: Condition | null }[]
   readonly #steps: Steps
-  readonly #views = new ConditionViews()
+  readonly #views: ConditionViews
   /** Event time of the current transaction. */
   #eventTimeMs = 0
   #without = NONE
@@ -65,9 +65,10 @@ class PolicyRuler implements CompiledPolicy {
       if (content !== undefined) indexes.set(name, new ListIndex(content))
     }
     const conditions = new ConditionCompiler(
-      policy.lists.map(({ name }) => name),
+      policy,
       (list, value) => (indexes.get(list)?.find(value, this.#eventTimeMs) ?? null) !== null,
     )
+    this.#views = conditions.createViews()
     this.#segments = policy.segments.map(({ name, when }) => ({
       name,
       condition: when === null ? null : conditionOf(when, conditions),

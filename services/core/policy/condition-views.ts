@@ -7,6 +7,7 @@ import { isScore } from '../decision/decide.ts'
 import { FEATURE_NAMES, FEATURES } from '../features/catalogue/feature-list.ts'
 import { FEATURE_STATES, STATE } from '../features/engine/feature-states.ts'
 import type { Transaction } from '../transaction.ts'
+import type { PolicyAttribute } from './policy-document.ts'
 import { LAGGING_MARK, type PolicyInput } from './ruling.ts'
 
 /** Fields of a transaction and their CEL types. All numbers are doubles, so conditions need no conversions. */
@@ -29,7 +30,7 @@ const TRANSACTION_FIELDS = {
   entryMode: 'string',
   authorisation: 'string',
   intentId: 'string',
-} as const satisfies Readonly<Record<keyof Transaction, string>>
+} as const satisfies Readonly<Record<Exclude<keyof Transaction, 'attributes'>, string>>
 
 /** Fields that are always present. */
 const REQUIRED_FIELDS: readonly string[] = ['id', 'card', 'eventTimeMs', 'amountMinor', 'currency']
@@ -39,32 +40,67 @@ const REFERENCE_FIELD = 'referenceMinor'
 
 /** A variable with fields: its name, the types of its fields, and which of them may be missing. */
 export interface ViewShape {
-  readonly variable: 'transaction' | 'features' | 'freshness'
+  readonly variable: 'transaction' | 'features' | 'freshness' | 'attributes'
   readonly fields: Readonly<Record<string, string>>
   readonly mayBeMissing: (field: string) => boolean
 }
 
-export const VIEW_SHAPES: readonly ViewShape[] = [
-  {
-    variable: 'transaction',
-    fields: { ...TRANSACTION_FIELDS, [REFERENCE_FIELD]: 'double' },
-    mayBeMissing: (field) => field !== REFERENCE_FIELD && !REQUIRED_FIELDS.includes(field),
+const TRANSACTION_SHAPE: ViewShape = {
+  variable: 'transaction',
+  fields: { ...TRANSACTION_FIELDS, [REFERENCE_FIELD]: 'double' },
+  mayBeMissing: (field) => field !== REFERENCE_FIELD && !REQUIRED_FIELDS.includes(field),
+}
+
+/** Names of the fields of `transaction`. */
+export const TRANSACTION_NAMES: readonly string[] = Object.keys(TRANSACTION_SHAPE.fields)
+
+const FEATURES_SHAPE: ViewShape = {
+  variable: 'features',
+  fields: Object.fromEntries(FEATURE_NAMES.map((name) => [name, 'double'])),
+  // Features of the transaction itself are never degraded.
+  mayBeMissing: (field) => {
+    const definition = FEATURES[FEATURE_NAMES.indexOf(field)]
+    return definition?.entity !== 'transaction' || definition.absence !== 'never'
   },
-  {
-    variable: 'features',
-    fields: Object.fromEntries(FEATURE_NAMES.map((name) => [name, 'double'])),
-    // Features of the transaction itself are never degraded.
-    mayBeMissing: (field) => {
-      const definition = FEATURES[FEATURE_NAMES.indexOf(field)]
-      return definition?.entity !== 'transaction' || definition.absence !== 'never'
-    },
-  },
-  {
-    variable: 'freshness',
-    fields: Object.fromEntries(FEATURE_NAMES.map((name) => [name, 'string'])),
-    mayBeMissing: () => false,
-  },
-]
+}
+
+const FRESHNESS_SHAPE: ViewShape = {
+  variable: 'freshness',
+  fields: Object.fromEntries(FEATURE_NAMES.map((name) => [name, 'string'])),
+  mayBeMissing: () => false,
+}
+
+const CEL_TYPES = { string: 'string', number: 'double', boolean: 'bool' } as const
+
+/** The attributes that a policy declares; each may be absent from a transaction. */
+function attributesShape(attributes: readonly PolicyAttribute[]): ViewShape {
+  return {
+    variable: 'attributes',
+    fields: Object.fromEntries(attributes.map(({ name, type }) => [name, CEL_TYPES[type]])),
+    mayBeMissing: () => true,
+  }
+}
+
+/** A variable with fields and the class of its view, which is its CEL type. */
+export interface ConditionVariable {
+  readonly shape: ViewShape
+  readonly view: typeof View
+}
+
+/** The variables with fields of a policy that declares these attributes. */
+export function variablesOf(attributes: readonly PolicyAttribute[]): readonly ConditionVariable[] {
+  const shape = attributesShape(attributes)
+  const view = defineView(shape, (field) => {
+    const type = attributes.find(({ name }) => name === field)?.type
+    return ({ transaction }) => {
+      const { attributes: given } = transaction
+      if (given === null || !Object.hasOwn(given, field)) return undefined
+      const value = given[field]
+      return typeof value === type ? value : undefined
+    }
+  })
+  return [...COMMON_VARIABLES, { shape, view }]
+}
 
 /** `variable.field` for a field access of the syntax tree; null for any other node. */
 export function pathOf(node: ASTNode): string | null {
@@ -82,24 +118,41 @@ export const PLAIN_VARIABLES = {
   annotations: 'list<string>',
 } as const
 
+/** Not a name, so that no field of a view can have it. */
+const CURRENT = Symbol('current input')
+
 /** Base of the views; holds the current transaction. */
 class View {
-  input: PolicyInput | null = null
+  [CURRENT]: PolicyInput | null = null
 }
 
 /** All variables of conditions, for one compiled policy. */
 export class ConditionViews {
-  readonly transaction = new (viewClass('transaction'))()
-  readonly features = new (viewClass('features'))()
-  readonly freshness = new (viewClass('freshness'))()
+  readonly transaction: View
+  readonly features: View
+  readonly freshness: View
+  readonly attributes: View
   #input: PolicyInput | null = null
+
+  constructor(variables: readonly ConditionVariable[]) {
+    const viewOf = (name: ViewShape['variable']): View => {
+      const found = variables.find(({ shape }) => shape.variable === name)
+      assert(found !== undefined, `The variable ${name} has a view.`)
+      return new found.view()
+    }
+    this.transaction = viewOf('transaction')
+    this.features = viewOf('features')
+    this.freshness = viewOf('freshness')
+    this.attributes = viewOf('attributes')
+  }
 
   /** Makes this the current transaction. */
   look(input: PolicyInput): void {
     this.#input = input
-    this.transaction.input = input
-    this.features.input = input
-    this.freshness.input = input
+    this.transaction[CURRENT] = input
+    this.features[CURRENT] = input
+    this.freshness[CURRENT] = input
+    this.attributes[CURRENT] = input
   }
 
   get score(): number | undefined {
@@ -150,39 +203,45 @@ function hasState(states: Uint8Array, state: number, features?: readonly number[
     : features.some((feature) => states[feature] === state)
 }
 
-/** Classes registered as CEL types; created once, since CEL identifies types by their constructor. */
-const VIEW_CLASSES = {
-  transaction: defineView(VIEW_SHAPES[0], (field) => (input) => {
-    if (field === REFERENCE_FIELD) return input.referenceMinor
-    return input.transaction[field as keyof Transaction] ?? undefined
-  }),
-  features: defineView(VIEW_SHAPES[1], (field) => {
-    const index = FEATURE_NAMES.indexOf(field)
-    return ({ row }) => {
-      const value = row[index]
-      return Number.isNaN(value) ? undefined : value
-    }
-  }),
-  freshness: defineView(VIEW_SHAPES[2], (field) => {
-    const index = FEATURE_NAMES.indexOf(field)
-    return ({ states }) => FEATURE_STATES[states[index] ?? STATE.degraded]
-  }),
-} as const
-
-export function viewClass(variable: ViewShape['variable']): typeof View {
-  return VIEW_CLASSES[variable]
-}
+/** The variables of every policy; created once, since CEL identifies types by their constructor. */
+const COMMON_VARIABLES: readonly ConditionVariable[] = [
+  {
+    shape: TRANSACTION_SHAPE,
+    view: defineView(TRANSACTION_SHAPE, (field) => (input) => {
+      if (field === REFERENCE_FIELD)
+        return Number.isNaN(input.referenceMinor) ? undefined : input.referenceMinor
+      return input.transaction[field as keyof Transaction] ?? undefined
+    }),
+  },
+  {
+    shape: FEATURES_SHAPE,
+    view: defineView(FEATURES_SHAPE, (field) => {
+      const index = FEATURE_NAMES.indexOf(field)
+      return ({ row }) => {
+        const value = row[index]
+        return Number.isNaN(value) ? undefined : value
+      }
+    }),
+  },
+  {
+    shape: FRESHNESS_SHAPE,
+    view: defineView(FRESHNESS_SHAPE, (field) => {
+      const index = FEATURE_NAMES.indexOf(field)
+      return ({ states }) => FEATURE_STATES[states[index] ?? STATE.degraded]
+    }),
+  },
+]
 
 function defineView(
-  shape: ViewShape | undefined,
+  shape: ViewShape,
   reader: (field: string) => (input: PolicyInput) => unknown,
 ): typeof View {
   class Shaped extends View {}
-  for (const field of Object.keys(shape?.fields ?? {})) {
+  for (const field of Object.keys(shape.fields)) {
     const read = reader(field)
     Object.defineProperty(Shaped.prototype, field, {
       get(this: View) {
-        return this.input === null ? undefined : read(this.input)
+        return this[CURRENT] === null ? undefined : read(this[CURRENT])
       },
     })
   }

@@ -8,19 +8,22 @@ import {
   ParseError,
   TypeError as CelTypeError,
 } from '@marcbachmann/cel-js'
+import { allowWholeLiterals } from '../cel-numbers.ts'
 import { FEATURE_NAMES } from '../features/catalogue/feature-list.ts'
 import { FEATURE_STATES } from '../features/engine/feature-states.ts'
 import { FEATURE_ANNOTATIONS } from '../features/engine/feature-annotations.ts'
 import { CASCADE_ANNOTATIONS } from '../scoring/cascade.ts'
 import { AUTHORISATIONS, CHANNELS, ENTRY_MODES } from '../transaction.ts'
 import {
-  type ConditionViews,
+  type ConditionVariable,
+  ConditionViews,
   nearest,
   pathOf,
   PLAIN_VARIABLES,
-  VIEW_SHAPES,
-  viewClass,
+  variablesOf,
+  type ViewShape,
 } from './condition-views.ts'
+import type { PolicyDocument } from './policy-document.ts'
 import { LAGGING_MARK } from './ruling.ts'
 
 /** Limit on the characters of one condition (P6). */
@@ -53,14 +56,21 @@ export type CompiledCondition =
     }
   | { readonly ok: false; readonly faults: readonly ConditionFault[] }
 
-/** Compiles conditions that share a set of lists. */
+/** Compiles conditions that share a policy's lists and attributes. */
 export class ConditionCompiler {
   readonly #environment: Environment
   readonly #lists: ReadonlySet<string>
+  readonly #variables: readonly ConditionVariable[]
 
-  constructor(lists: Iterable<string>, inList: InList) {
-    this.#lists = new Set(lists)
-    this.#environment = environmentOf(inList)
+  constructor({ lists, attributes }: Pick<PolicyDocument, 'lists' | 'attributes'>, inList: InList) {
+    this.#lists = new Set(lists.map(({ name }) => name))
+    this.#variables = variablesOf(attributes)
+    this.#environment = environmentOf(this.#variables, inList)
+  }
+
+  /** Views of one transaction at a time for the conditions that this compiles. */
+  createViews(): ConditionViews {
+    return new ConditionViews(this.#variables)
   }
 
   /** Never throws on a bad condition. */
@@ -75,7 +85,7 @@ export class ConditionCompiler {
 
   #compile(text: string): CompiledCondition {
     const parsed = this.#environment.parse(text)
-    const { faults, doubts, uses } = new ConditionWalk(parsed.ast)
+    const { faults, doubts, uses } = new ConditionWalk(parsed.ast, this.#variables)
     const unknown = [...uses.lists].filter((list) => !this.#lists.has(list))
     const listFaults = unknown.map((list) => ({
       position: Math.max(0, text.indexOf(list)),
@@ -96,29 +106,17 @@ export class ConditionCompiler {
   }
 }
 
-function environmentOf(inList: InList): Environment {
+function environmentOf(variables: readonly ConditionVariable[], inList: InList): Environment {
   const environment = new Environment({ unlistedVariablesAreDyn: false, limits: LIMITS })
-  for (const { variable, fields } of VIEW_SHAPES) {
-    const type = `${variable}_view`
-    environment.registerType(type, { ctor: viewClass(variable), fields })
-    environment.registerVariable(variable, type)
+  for (const { shape, view } of variables) {
+    const type = `${shape.variable}_view`
+    environment.registerType(type, { ctor: view, fields: shape.fields })
+    environment.registerVariable(shape.variable, type)
   }
   for (const [name, type] of Object.entries(PLAIN_VARIABLES))
     environment.registerVariable(name, type)
   environment.registerFunction('inList(string, string): bool', inList)
-  // All fields are doubles, but literals may be written without a decimal point.
-  const mixed: Readonly<
-    Record<string, (left: number | bigint, right: number | bigint) => unknown>
-  > = {
-    '+': (left, right) => Number(left) + Number(right),
-    '-': (left, right) => Number(left) - Number(right),
-    '*': (left, right) => Number(left) * Number(right),
-    '/': (left, right) => Number(left) / Number(right),
-  }
-  for (const [operator, compute] of Object.entries(mixed)) {
-    environment.registerOperator(`double ${operator} int`, compute)
-    environment.registerOperator(`int ${operator} double`, compute)
-  }
+  allowWholeLiterals(environment)
   environment.registerOperator(
     'double == int',
     (left: number, right: bigint) => left === Number(right),
@@ -161,11 +159,13 @@ export class ConditionWalk {
   readonly faults: ConditionFault[] = []
   /** Comparisons that are valid but can never hold. */
   readonly doubts: ConditionFault[] = []
+  readonly #shapes: readonly ViewShape[]
   readonly #features = new Set<number>()
   readonly #lists = new Set<string>()
   #usesScore = false
 
-  constructor(root: ASTNode) {
+  constructor(root: ASTNode, variables: readonly ConditionVariable[]) {
+    this.#shapes = variables.map(({ shape }) => shape)
     this.#visit(root, NOTHING)
   }
 
@@ -242,7 +242,7 @@ export class ConditionWalk {
   }
 
   #variable(name: string, node: ASTNode, present: Present): void {
-    if (VIEW_SHAPES.some(({ variable }) => variable === name)) {
+    if (this.#shapes.some(({ variable }) => variable === name)) {
       this.#fault(node, `${name} has fields; write ${name}.field`)
     }
     if (name !== 'score') return
@@ -262,18 +262,20 @@ export class ConditionWalk {
   #named(node: ASTNode): { readonly path: string; readonly mayBeMissing: boolean } | null {
     const path = pathOf(node)
     const [variable = '', field = ''] = path?.split('.') ?? []
-    const shape = VIEW_SHAPES.find((candidate) => candidate.variable === variable)
+    const shape = this.#shapes.find((candidate) => candidate.variable === variable)
     if (path === null || shape === undefined) {
-      this.#fault(node, 'fields are those of transaction, features and freshness')
+      this.#fault(node, 'fields are those of transaction, attributes, features and freshness')
       return null
     }
     if (!Object.hasOwn(shape.fields, field)) {
       const near = nearest(field, Object.keys(shape.fields))
       const hint = near === null ? '' : `; did you mean ${variable}.${near}?`
-      this.#fault(node, `${path} is not known${hint}`)
+      const remedy = variable === 'attributes' ? '; declare it under attributes' : ''
+      this.#fault(node, `${path} is not known${near === null ? remedy : hint}`)
       return null
     }
-    if (variable !== 'transaction') this.#features.add(FEATURE_NAMES.indexOf(field))
+    if (variable === 'features' || variable === 'freshness')
+      this.#features.add(FEATURE_NAMES.indexOf(field))
     return { path, mayBeMissing: shape.mayBeMissing(field) }
   }
 

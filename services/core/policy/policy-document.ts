@@ -13,6 +13,7 @@ export const POLICY_LIMITS = {
   rulesMax: 200,
   segmentsMax: 32,
   listsMax: 32,
+  attributesMax: 32,
   breakersMax: 8,
   nameCharactersMax: 64,
   reasonCharactersMax: 500,
@@ -56,6 +57,16 @@ export interface PolicyList {
   readonly effect: ListEffect
   /** True when an allow list or an approving rule overrides its block. */
   readonly overridable: boolean
+}
+
+/** CEL types of the attributes of transactions. */
+export const ATTRIBUTE_TYPES = ['string', 'number', 'boolean'] as const
+export type AttributeType = (typeof ATTRIBUTE_TYPES)[number]
+
+/** An attribute of transactions that the policy reads. A value of another type counts as absent. */
+export interface PolicyAttribute {
+  readonly name: string
+  readonly type: AttributeType
 }
 
 /** A part of the traffic; a transaction belongs to the first segment whose condition holds. */
@@ -112,6 +123,7 @@ export interface PolicyDocument {
   readonly allowBlockOn: readonly BlockCaution[]
   /** Minimum outcome when a condition fails. */
   readonly onFailure: 'flag' | 'block'
+  readonly attributes: readonly PolicyAttribute[]
   readonly lists: readonly PolicyList[]
   readonly segments: readonly PolicySegment[]
   readonly rules: readonly PolicyRule[]

@@ -87,7 +87,7 @@ export function entryProblem({ kind, value }: Pick<ListEntry, 'kind' | 'value'>)
   const fault = identifierFault(value)
   if (fault === 'card_number_suspected') return 'an entry holds a card number; lists take tokens'
   if (fault !== null)
-    return 'an entry has a value that no transaction can have: empty, too long, or not ASCII'
+    return 'an entry has a value that no transaction can have: empty, too long, or with unprintable characters'
   if (kind === 'network' && networkOf(value) === null) {
     return `${value} is not a network such as 192.0.2.0/24 or 2001:db8::/32`
   }

@@ -2,6 +2,7 @@
 
 import { holdsCardNumber, mentionsCardNumber } from '../card-numbers.ts'
 import { GRADES, OUTCOMES } from '../wire/records.ts'
+import { ATTRIBUTE_LIMITS, isAttributeName } from '../wire/validation.ts'
 import {
   openYaml,
   type LocatedText,
@@ -11,6 +12,7 @@ import {
 } from '../yaml/yaml-fields.ts'
 import { CONDITION_CHARACTERS_MAX, ConditionCompiler } from './condition.ts'
 import {
+  ATTRIBUTE_TYPES,
   BLOCK_CAUTIONS,
   LIST_EFFECTS,
   LIST_FIELDS,
@@ -19,6 +21,7 @@ import {
   POLICY_LIMITS,
   type BreakerLimits,
   type ControlGroup,
+  type PolicyAttribute,
   type PolicyDocument,
   type PolicyList,
   type PolicyRule,
@@ -65,6 +68,7 @@ class PolicyReader {
   readonly #root: YamlFields
   readonly #faults: YamlFaults
   readonly #isNew: boolean
+  #attributes: readonly PolicyAttribute[] = []
 
   constructor(root: YamlFields, faults: YamlFaults, isNew: boolean) {
     this.#root = root
@@ -76,10 +80,8 @@ class PolicyReader {
     const root = this.#root
     root.oneOf('apiVersion', [POLICY_API_VERSION])
     const lists = root.objects('lists', POLICY_LIMITS.listsMax, readList)
-    const conditions = new ConditionCompiler(
-      lists.map(({ name }) => name),
-      () => false,
-    )
+    this.#attributes = root.objects('attributes', POLICY_LIMITS.attributesMax, readAttribute)
+    const conditions = new ConditionCompiler({ lists, attributes: this.#attributes }, () => false)
     const segments = root.objects('segments', POLICY_LIMITS.segmentsMax, (fields) =>
       this.#segment(fields, conditions),
     )
@@ -93,6 +95,7 @@ class PolicyReader {
       unscoredOutcome: root.oneOf('unscored', OUTCOMES, 'flag'),
       allowBlockOn: root.words('allowBlockOn', BLOCK_CAUTIONS),
       onFailure: root.oneOf('onFailure', ['flag', 'block'], 'flag'),
+      attributes: this.#attributes,
       lists,
       segments,
       rules: root.objects('rules', POLICY_LIMITS.rulesMax, (fields) =>
@@ -103,6 +106,7 @@ class PolicyReader {
       ),
       controlGroup: root.objectOr('controlGroup', readControlGroup, null),
     }
+    this.#refuseRepeats('attributes', this.#attributes)
     this.#refuseRepeats('lists', lists)
     this.#refuseRepeats('segments', segments)
     this.#refuseRepeats('rules', policy.rules)
@@ -160,7 +164,7 @@ class PolicyReader {
   #reason(fields: YamlFields): string {
     const reason = fields.text('reason', POLICY_LIMITS.reasonCharactersMax)
     if (reason === null) return ''
-    this.#addAll(reason, placeholderFaults(reason.text))
+    this.#addAll(reason, placeholderFaults(reason.text, this.#attributes))
     if (mentionsCardNumber(reason.text)) fields.fault(CARD_NUMBER_FAULT, 'reason')
     return reason.text
   }
@@ -218,6 +222,13 @@ function readList(fields: YamlFields): PolicyList {
     fields.fault('is for lists whose effect is block', 'overridable')
   }
   return list
+}
+
+function readAttribute(fields: YamlFields): PolicyAttribute {
+  const name = fields.text('name', ATTRIBUTE_LIMITS.nameCharactersMax)?.text ?? ''
+  if (name !== '' && !isAttributeName(name))
+    fields.fault(`is ${name}; use letters, digits and _, and begin with a letter`, 'name')
+  return { name, type: fields.oneOf('type', ATTRIBUTE_TYPES) }
 }
 
 function noField(fields: YamlFields, effect: PolicyList['effect']): null {

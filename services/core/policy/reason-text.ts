@@ -4,11 +4,13 @@
 import { isScore } from '../decision/decide.ts'
 import { FEATURE_NAMES } from '../features/catalogue/feature-list.ts'
 import type { Transaction } from '../transaction.ts'
-import { nearest, VIEW_SHAPES } from './condition-views.ts'
+import { nearest, TRANSACTION_NAMES } from './condition-views.ts'
+import type { PolicyAttribute } from './policy-document.ts'
 import type { PolicyInput } from './ruling.ts'
 
 const PLACEHOLDER = /\{([^{}]*)\}/g
 const TRANSACTION = 'transaction.'
+const ATTRIBUTES = 'attributes.'
 
 /** Limit on the characters of a text with its values filled in (P6). */
 export const REASON_TEXT_CHARACTERS_MAX = 1_000
@@ -19,10 +21,19 @@ export interface PlaceholderFault {
 }
 
 /** Placeholders with unknown names. */
-export function placeholderFaults(text: string): readonly PlaceholderFault[] {
+export function placeholderFaults(
+  text: string,
+  attributes: readonly PolicyAttribute[],
+): readonly PlaceholderFault[] {
+  const known = [
+    'score',
+    ...TRANSACTION_NAMES.map((name) => `${TRANSACTION}${name}`),
+    ...attributes.map(({ name }) => `${ATTRIBUTES}${name}`),
+    ...FEATURE_NAMES,
+  ]
   return [...text.matchAll(PLACEHOLDER)].flatMap(({ index, 1: name = '' }) => {
-    if (isKnown(name)) return []
-    const near = nearest(name, knownNames())
+    if (known.includes(name)) return []
+    const near = nearest(name, known)
     const hint = near === null ? '' : `; did you mean {${near}}?`
     return [{ position: index, message: `{${name}} names no feature, field or score${hint}` }]
   })
@@ -43,16 +54,6 @@ export function compileReason(text: string): ReasonText {
   }
 }
 
-function isKnown(name: string): boolean {
-  return name === 'score' || FEATURE_NAMES.includes(name) || knownNames().includes(name)
-}
-
-function knownNames(): readonly string[] {
-  const [transaction] = VIEW_SHAPES
-  const fields = Object.keys(transaction?.fields ?? {}).map((field) => `${TRANSACTION}${field}`)
-  return ['score', ...fields, ...FEATURE_NAMES]
-}
-
 function readerOf(name: string): (input: PolicyInput) => unknown {
   if (name === 'score') return ({ score }) => (isScore(score) ? score : null)
   if (name === `${TRANSACTION}referenceMinor`) return ({ referenceMinor }) => referenceMinor
@@ -60,12 +61,18 @@ function readerOf(name: string): (input: PolicyInput) => unknown {
     const field = name.slice(TRANSACTION.length) as keyof Transaction
     return ({ transaction }) => transaction[field]
   }
+  if (name.startsWith(ATTRIBUTES)) {
+    const attribute = name.slice(ATTRIBUTES.length)
+    return ({ transaction: { attributes } }) =>
+      attributes !== null && Object.hasOwn(attributes, attribute) ? attributes[attribute] : null
+  }
   const feature = FEATURE_NAMES.indexOf(name)
   return ({ row }) => row[feature]
 }
 
 function inWords(value: unknown): string {
   if (typeof value === 'string') return value
+  if (typeof value === 'boolean') return value ? 'true' : 'false'
   if (typeof value !== 'number' || Number.isNaN(value)) return 'none'
   return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(4)))
 }

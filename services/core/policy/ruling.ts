@@ -24,7 +24,7 @@ export interface PolicyInput {
   readonly states: Uint8Array
   /** NaN when not scored. */
   readonly score: number
-  /** The amount in minor units of the reference currency. */
+  /** The amount in hundredths of the reference currency; NaN when there is no rate. */
   readonly referenceMinor: number
   readonly modelThresholds: Thresholds
   /** Annotations of the feature engine and the cascade. */

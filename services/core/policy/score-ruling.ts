@@ -23,7 +23,10 @@ export function outcomeByScore(
     case 'scores':
       return outcomeOf(score, thresholds)
     case 'cost':
-      return cheapestOutcome(score, referenceMinor, thresholds.costs)
+      // Costs depend on the amount.
+      return Number.isNaN(referenceMinor)
+        ? outcomeOf(score, modelThresholds)
+        : cheapestOutcome(score, referenceMinor, thresholds.costs)
   }
 }
 
@@ -38,6 +41,7 @@ export function thresholdsFor(
     case 'scores':
       return thresholds
     case 'cost':
+      if (Number.isNaN(referenceMinor)) return modelThresholds
       return {
         flag: scoreAtWhich('flag', referenceMinor, thresholds.costs),
         block: scoreAtWhich('block', referenceMinor, thresholds.costs),

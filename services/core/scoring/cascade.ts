@@ -2,7 +2,7 @@
 // decides. Every payment that could be flagged or blocked is in the band, so no alert depends on the first stage alone.
 
 import assert from 'node:assert/strict'
-import { murmur2Ascii } from '../murmur2.ts'
+import { murmur2Text } from '../murmur2.ts'
 import { SEQUENCE_LENGTH } from '../features/engine/card-sequence.ts'
 import { FEATURE_COUNT } from '../features/catalogue/feature-list.ts'
 import { isScore } from '../decision/decide.ts'
@@ -68,7 +68,7 @@ export function cascadeScores(
  * hash of the id.
  */
 export function isSampled(transactionId: string, share: number): boolean {
-  return murmur2Ascii(transactionId, SAMPLE_SEED) < share * HASHES
+  return murmur2Text(transactionId, SAMPLE_SEED) < share * HASHES
 }
 
 /**

@@ -2,6 +2,7 @@
 // of the other files, so the digest of its own bytes identifies the whole model.
 
 import { SluiceError } from '../errors.ts'
+import { DEFAULT_RATES } from '../rates/default-rates.ts'
 import { readModelCosts, type ModelCosts } from './alert-costs.ts'
 import type { Calibration, FeatureScaling, CodeRamps } from './scaling.ts'
 import { FieldReader, corrupt, readNumber, readString } from './field-reader.ts'
@@ -18,7 +19,8 @@ export const TARGET_FILES = ['target.json', 'target.bin', 'target-golden.json'] 
 export type ModelFile = (typeof MODEL_FILES)[number] | (typeof TARGET_FILES)[number]
 
 const FEATURES_MAX = 512
-const FILE_BYTES_MAX = 64 * 1024 * 1024
+/** Largest file of a model. */
+export const FILE_BYTES_MAX = 64 * 1024 * 1024
 const TEXT_MAX = 1_000
 
 /** Digest and size of one file. */
@@ -72,6 +74,8 @@ export interface ModelManifest {
   /** Names of the features, in order. */
   readonly features: readonly string[]
   readonly featureListHash: string
+  /** The currency that amounts were converted to, and the rate table that converted them. */
+  readonly referenceCurrency: string
   readonly ratesDigest: string
   readonly scaling: readonly FeatureScaling[]
   readonly calibration: Calibration
@@ -130,6 +134,10 @@ export function checkManifest(value: unknown): ModelManifest {
     version: fields.string('version', 64),
     features: fields.array('features', FEATURES_MAX, readString),
     featureListHash: fields.digest('featureListHash'),
+    // A manifest that names none is of a model trained in the reference currency of the rates that ship.
+    referenceCurrency: fields.has('referenceCurrency')
+      ? fields.string('referenceCurrency', 3)
+      : DEFAULT_RATES.reference,
     ratesDigest: fields.digest('ratesDigest'),
     scaling: fields.objects('scaling', FEATURES_MAX, readScaling),
     calibration: fields.object('calibration', readCalibration),

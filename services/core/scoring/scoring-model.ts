@@ -57,6 +57,8 @@ export interface ScoringModelInfo {
   /** False when a row's score may depend on its batch, so decisions cannot be repeated bit for bit (P3). */
   readonly hasSameBits: boolean
   readonly featureListHash: string
+  /** The currency of the amounts that it was trained on. */
+  readonly referenceCurrency: string
   readonly ratesDigest: string
   /** A score at or above it is flagged. */
   readonly flagThreshold: number

@@ -2,18 +2,15 @@
 // Kafka (what is decided). The two differ after a crash.
 
 import type { PartitionPosition } from '../features/engine/partition-fold.ts'
+import type { Frontier } from '../features/state/entity-part.ts'
+
+export type { Frontier }
 
 /**
  * Version of the layout of keys and progress. Part of every key but the epoch's, so that a scorer with another layout
  * never uses our state: it finds its own progress, which is behind by our work, and applies the log from there.
  */
 export const STATE_LAYOUT = 1
-
-/** A vector of offsets in the two topics. */
-export interface Frontier {
-  readonly nextOffset: number
-  readonly labelNextOffset: number
-}
 
 /** Coverage of a partition's state; written together with the state. */
 export interface PartitionProgress extends PartitionPosition, Frontier {

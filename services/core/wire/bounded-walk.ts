@@ -288,12 +288,16 @@ export interface BoundedWalk {
 
 /**
  * Compiles the check for one schema. `itemsMax` bounds the items of all arrays and maps of a message
- * together, those that take no bytes included.
+ * together, those that take no bytes included. With `hasWideLongs`, longs may be larger than a double represents.
  * @throws SluiceError SLUICE_SCHEMA_INCOMPATIBLE when the schema is not valid Avro.
  */
-export function createBoundedWalk(schema: unknown, itemsMax: number): BoundedWalk {
+export function createBoundedWalk(
+  schema: unknown,
+  itemsMax: number,
+  hasWideLongs = false,
+): BoundedWalk {
   const { code, fields } = compileWalkProgram(schema)
-  const walker = new Walker(code, itemsMax)
+  const walker = new Walker(code, itemsMax, hasWideLongs)
   return {
     check(bytes, startBytes) {
       if (walker.walk(bytes, startBytes)) return null
@@ -311,12 +315,14 @@ class Walker {
   faultAddress = 0
   readonly #code: Int32Array
   readonly #itemsMax: number
+  readonly #hasWideLongs: boolean
   #bytes: Uint8Array = new Uint8Array(0)
   #itemCount = 0
   /** Result of the last `#readLong` that returned true. */
   #long = 0
 
-  constructor(code: Int32Array, itemsMax: number) {
+  constructor(code: Int32Array, itemsMax: number, hasWideLongs: boolean) {
+    this.#hasWideLongs = hasWideLongs
     this.#code = code
     this.#itemsMax = itemsMax
   }
@@ -351,10 +357,12 @@ class Walker {
         case OP_JUMP:
           address = operand
           break
-        case OP_LONG:
-          if (!this.#readLong()) return this.#fault(address)
+        case OP_LONG: {
+          const { position } = this
+          if (!this.#readLong() && !this.#isWide(position)) return this.#fault(address)
           address += 1
           break
+        }
         case OP_INT:
           if (!this.#readLong() || this.#long !== (this.#long | 0)) return this.#fault(address)
           address += 1
@@ -424,6 +432,11 @@ class Walker {
     if (!this.#readLong() || this.#long < 0) return false
     this.position += this.#long
     return this.position <= this.#bytes.length
+  }
+
+  /** True when the last `#readLong`, which began there, read a whole number that only is too large, and that may be. */
+  #isWide(start: number): boolean {
+    return this.#hasWideLongs && this.position > start
   }
 
   /** Reads a zigzag varint into `#long`. False when it is cut short, too long or out of range. */

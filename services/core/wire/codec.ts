@@ -36,6 +36,9 @@ export function writeFrameHeader(target: Uint8Array, schemaId: number): void {
 /** A parsed schema that encodes and decodes. */
 export type AvroType = avro.Type
 
+/** How values of a schema are decoded. */
+export type AvroOptions = Pick<Partial<avro.ForSchemaOptions>, 'registry' | 'logicalTypes'>
+
 /** Reads what an older or foreign schema wrote as values of a newer one. */
 export type AvroResolver = ReturnType<AvroType['createResolver']>
 
@@ -58,9 +61,9 @@ interface TypeParts {
  * Parses a schema.
  * @throws SluiceError SLUICE_SCHEMA_INCOMPATIBLE when it is not valid Avro.
  */
-export function parseAvroType(schema: unknown, name: string): AvroType {
+export function parseAvroType(schema: unknown, name: string, options: AvroOptions = {}): AvroType {
   try {
-    const type = avro.Type.forSchema(schema as avro.Schema, { omitRecordMethods: true })
+    const type = avro.Type.forSchema(schema as avro.Schema, { omitRecordMethods: true, ...options })
     makeRecordsPlain(type, new Set())
     return type
   } catch (error) {

@@ -41,6 +41,7 @@ export const CONTROL_KINDS = [
   'override',
   'release',
   'breaker',
+  'rates',
 ] as const
 export type ControlKind = (typeof CONTROL_KINDS)[number]
 
@@ -112,6 +113,8 @@ export interface DecisionBatch {
   /** 0 is the built-in policy. */
   readonly policyVersion: number
   readonly featureListHash: string
+  /** Names the table of exchange rates that converted the amounts. */
+  readonly ratesDigest: string
   readonly controlPosition: number | null
   readonly frontier: readonly FrontierEntry[]
   /** Hash of the previous decision batch of this partition; empty for the first. */

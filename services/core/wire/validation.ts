@@ -1,13 +1,22 @@
 // Checks beyond the Avro schemas: values of transactions, labels, watermarks, receipts and dispositions. Hot path:
 // character codes, no regular expressions. Nothing checks a transaction again after this.
 
-import { codeAt, holdsCardNumber, mentionsCardNumber } from '../card-numbers.ts'
+import { codeAt, holdsCardNumber, mentionsCardNumber, withAsciiDigits } from '../card-numbers.ts'
+import { minorDigitsOf } from '../currency.ts'
 import type { Decoded, RejectReason } from '../dead-letters.ts'
-import type { Label, Transaction, Watermark } from '../transaction.ts'
+import type { Attributes, AttributeValue, Label, Transaction, Watermark } from '../transaction.ts'
 import type { Disposition, Receipt } from './records.ts'
 
-/** Longest identifier, in characters. */
+/** Longest identifier, in UTF-16 code units; at most three times as many bytes. */
 export const IDENTIFIER_CHARACTERS_MAX = 64
+
+/** Limits of the attributes of a transaction (P6). */
+export const ATTRIBUTE_LIMITS = {
+  countMax: 32,
+  nameCharactersMax: 64,
+  /** UTF-16 code units of a value. */
+  textCharactersMax: 256,
+} as const
 
 /** 2000-01-01T00:00:00Z, the earliest time accepted in a message. */
 export const TIME_MS_MIN = 946_684_800_000
@@ -17,6 +26,7 @@ export const TIME_MS_MAX = 4_102_444_800_000
 
 const SPACE = 0x20
 const TILDE = 0x7e
+const DELETE = 0x7f
 const DASH = 0x2d
 const SLASH = 0x2f
 const UNDERSCORE = 0x5f
@@ -28,22 +38,48 @@ const UPPER_Z = 0x5a
 const CARD_DIGITS_MIN = 13
 
 /**
- * Null when the value is 1 to 64 characters of printable ASCII that hold no card number; else the reason. Identifiers
- * with fewer than 13 digits, as nearly all are, cost one pass over their characters.
+ * An identifier with this prefix is a token that may look like a card number, such as a network token: its writer declares
+ * that. Logs and texts of people still mask its digits.
+ */
+export const DECLARED_TOKEN_PREFIX = 'token:'
+
+/** Control characters, and those that are invisible or change the direction of what follows them. */
+const UNPRINTABLE =
+  /[\p{Cc}\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff\p{Cn}\p{Co}]/u
+
+/**
+ * Null when the value is 1 to 64 printable characters of any script that hold no card number; else the reason. ASCII
+ * identifiers with fewer than 13 digits, as nearly all are, cost one pass over their characters.
  */
 export function identifierFault(value: string): RejectReason | null {
+  return value === '' ? 'missing_field' : textFault(value, IDENTIFIER_CHARACTERS_MAX)
+}
+
+function textFault(value: string, charactersMax: number): RejectReason | null {
   const length = value.length
-  if (length === 0) return 'missing_field'
   let digitCount = 0
   // Separators could stretch a card number beyond the longest identifier, so the whole value is read.
   for (let index = 0; index < length; index += 1) {
     const code = codeAt(value, index)
     if (code >= DIGIT_0 && code <= DIGIT_9) digitCount += 1
+    else if (code > DELETE) return scriptFault(value, charactersMax)
     else if (code < SPACE || code > TILDE) return 'out_of_range'
   }
-  if (digitCount >= CARD_DIGITS_MIN && hasLongRun(value) && holdsCardNumber(value))
+  if (digitCount >= CARD_DIGITS_MIN && hasLongRun(value) && isUndeclaredNumber(value))
     return 'card_number_suspected'
-  return length > IDENTIFIER_CHARACTERS_MAX ? 'out_of_range' : null
+  return length > charactersMax ? 'out_of_range' : null
+}
+
+/** `textFault` for a text that is not ASCII alone. */
+function scriptFault(value: string, charactersMax: number): RejectReason | null {
+  if (!value.isWellFormed() || UNPRINTABLE.test(value)) return 'out_of_range'
+  // The whole value is read, as for ASCII; its length is bounded by that of the message.
+  if (holdsCardNumber(withAsciiDigits(value))) return 'card_number_suspected'
+  return value.length > charactersMax ? 'out_of_range' : null
+}
+
+function isUndeclaredNumber(value: string): boolean {
+  return !value.startsWith(DECLARED_TOKEN_PREFIX) && holdsCardNumber(value)
 }
 
 /** True when 13 digits follow each other with only separators between. Most hexadecimal ids have no such run. */
@@ -155,7 +191,10 @@ export const UTC_OFFSET_MINUTES_MAX = 840
 
 /** The transaction itself when every field is in range, else the first field that is not. Hot path. */
 export function validateTransaction(transaction: Transaction): Decoded<Transaction> {
-  const fault = identifiersFault(transaction) ?? numbersFault(transaction)
+  const fault =
+    identifiersFault(transaction) ??
+    numbersFault(transaction) ??
+    (transaction.attributes === null ? null : attributesFault(transaction.attributes))
   return fault ?? { ok: true, value: transaction }
 }
 
@@ -188,6 +227,7 @@ function numbersFault(transaction: Transaction): Fault | null {
     return reject('out_of_range', 'amountMinor')
   if (currency === '') return reject('missing_field', 'currency')
   if (!isUpperLetters(currency, 3)) return reject('out_of_range', 'currency')
+  if (minorDigitsOf(currency) === undefined) return reject('unknown_currency', 'currency')
   if (country !== null && !isUpperLetters(country, 2)) return reject('out_of_range', 'country')
   if (latitude !== null && !isWithin(latitude, -90, 90)) return reject('out_of_range', 'latitude')
   if (longitude !== null && !isWithin(longitude, -180, 180))
@@ -200,4 +240,33 @@ function numbersFault(transaction: Transaction): Fault | null {
   )
     return reject('out_of_range', 'utcOffsetMinutes')
   return null
+}
+
+const ATTRIBUTE_NAME = /^[A-Za-z][A-Za-z0-9_]*$/
+
+/** True for a name that an attribute may have: none that every JavaScript object has, such as `constructor`. */
+export function isAttributeName(name: string): boolean {
+  if (name.length > ATTRIBUTE_LIMITS.nameCharactersMax) return false
+  return ATTRIBUTE_NAME.test(name) && !(name in Object.prototype)
+}
+
+/** Why a transaction cannot have this attribute; null when it can. An empty text is a value. */
+export function attributeFault(name: string, value: AttributeValue): RejectReason | null {
+  if (holdsCardNumber(name)) return 'card_number_suspected'
+  if (!isAttributeName(name)) return 'out_of_range'
+  if (typeof value === 'string') return textFault(value, ATTRIBUTE_LIMITS.textCharactersMax)
+  if (typeof value === 'boolean') return null
+  if (!Number.isFinite(value)) return 'out_of_range'
+  return Number.isInteger(value) && holdsCardNumber(String(value)) ? 'card_number_suspected' : null
+}
+
+function attributesFault(attributes: Attributes): Fault | null {
+  let count = 0
+  for (const [name, value] of Object.entries(attributes)) {
+    count += 1
+    const reason = attributeFault(name, value)
+    // A name may itself be what must not be repeated.
+    if (reason !== null) return reject(reason, 'attributes')
+  }
+  return count > ATTRIBUTE_LIMITS.countMax ? reject('out_of_range', 'attributes') : null
 }

@@ -156,6 +156,13 @@ export class YamlFields {
     return this.#values.has(name)
   }
 
+  /** Kind of a field's value; null when it is absent. */
+  kindOf(name: string): 'mapping' | 'list' | 'scalar' | null {
+    const node = this.#values.get(name)
+    if (node === undefined) return null
+    return isMap(node) ? 'mapping' : isSeq(node) ? 'list' : 'scalar'
+  }
+
   /** Reports a fault of the whole mapping, or of one of its fields. */
   fault(message: string, name?: string): void {
     if (!this.#isMapping) return

@@ -176,7 +176,7 @@ export const OPERATION_VARIABLES = {
   },
   SLUICE_SESSION_TIMEOUT_MS: {
     ...OPERATION,
-    readBy: 'scorer',
+    readBy: 'scorer, bridge',
     meaning:
       'Time without heartbeat after which a scorer loses its partitions, in ms. The broker has its own limits.',
     kind: 'integer',
@@ -194,7 +194,7 @@ export const OPERATION_VARIABLES = {
   },
   SLUICE_METRICS_PORT: {
     ...OPERATION,
-    readBy: 'scorer, skew, lake, enforce, receipts, cases, forwarder, policy',
+    readBy: 'scorer, bridge, skew, lake, enforce, receipts, cases, gateway, forwarder, policy',
     meaning: 'Their port. 0, or a port in use, takes a free one; the log says which.',
     kind: 'integer',
     default: 9_464,
@@ -221,7 +221,7 @@ export const OPERATION_VARIABLES = {
   },
   SLUICE_DEAD_LETTER_HMAC_KEY: {
     ...OPERATION,
-    readBy: 'scorer, receipts',
+    readBy: 'scorer, bridge, receipts',
     meaning:
       'Secret key of the payload hash in dead letters. The default is for development: the log warns, and it is refused if Kafka has TLS or a login.',
     kind: 'text',
@@ -230,7 +230,7 @@ export const OPERATION_VARIABLES = {
   },
   SLUICE_DEAD_LETTER_HMAC_KEY_FILE: {
     ...OPERATION,
-    readBy: 'scorer, receipts',
+    readBy: 'scorer, bridge, receipts',
     meaning: 'File that holds the key, instead of the variable.',
     kind: 'text',
     form: 'path',
@@ -238,7 +238,7 @@ export const OPERATION_VARIABLES = {
   },
   SLUICE_LOG_LEVEL: {
     ...OPERATION,
-    readBy: 'scorer, skew, enforce, receipts, cases, forwarder',
+    readBy: 'scorer, bridge, skew, enforce, receipts, cases, gateway, forwarder',
     meaning: 'Minimum level of log lines, which go to standard error.',
     kind: 'choice',
     words: ['debug', 'info', 'warn', 'error', 'silent'],
@@ -246,7 +246,7 @@ export const OPERATION_VARIABLES = {
   },
   SLUICE_LOG_FORMAT: {
     ...OPERATION,
-    readBy: 'scorer, skew, enforce, receipts, cases, forwarder',
+    readBy: 'scorer, bridge, skew, enforce, receipts, cases, gateway, forwarder',
     meaning:
       'JSON lines, or lines for people; `auto` is for people on a terminal and JSON elsewhere.',
     kind: 'choice',

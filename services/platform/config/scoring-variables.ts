@@ -1,5 +1,6 @@
 // Variables of the stream, its state, decisions, promotion of policies, and blocks.
 
+import { MISSING_RATE_ANSWERS } from '../../core/rates/rate-table.ts'
 import { BACKENDS, EXPECTATIONS, SCORING_THREADS } from '../../core/scoring/scoring-model.ts'
 import { MODES } from '../../core/wire/records.ts'
 import type { Variable } from './variable.ts'
@@ -28,7 +29,7 @@ export const SCORING_VARIABLES = {
   },
   SLUICE_GROUP_INSTANCE_ID: {
     ...STREAM,
-    readBy: 'scorer',
+    readBy: 'scorer, bridge',
     meaning:
       'Name of this scorer within the group, which stays the same when it restarts, such as the name of its pod. If it restarts within the session time-out, it continues with its partitions at once. Without it, a killed scorer is replaced after the session time-out. Native client only.',
     kind: 'text',
@@ -47,11 +48,20 @@ export const SCORING_VARIABLES = {
   SLUICE_SCHEMA_REGISTRY_URL: {
     ...STREAM,
     readBy:
-      'scorer, alerts, producer, skew, enforce, receipts, cases, queue, label, forwarder, lake',
+      'scorer, alerts, producer, bridge, skew, enforce, receipts, cases, queue, label, gateway, forwarder, lake',
     meaning:
       "Schema registry with Confluent's API. Without it, ids come from `schemas/registry.json`.",
     kind: 'text',
     form: 'URL',
+    default: null,
+  },
+  SLUICE_FEATURES: {
+    ...DECIDING,
+    readBy: 'all',
+    meaning:
+      'Catalogue of features, a YAML file (`sluice features list --yaml` prints one). Without it, the shipped catalogue. All processes of a stream need the same one, and a model that was trained with it.',
+    kind: 'text',
+    form: 'path',
     default: null,
   },
   SLUICE_MODEL: {
@@ -66,10 +76,47 @@ export const SCORING_VARIABLES = {
     ...DECIDING,
     readBy: 'scorer, model, policy, list, replay',
     meaning:
-      'Folder of models, policies and lists by digest, from which those that the control topic names are read. Without it, `.sluice/models`.',
+      'Home of the models that the control topic names: a folder, or `topic` for the topic `artifacts`. Without it, the folder `.sluice/models` (docs/stores.md).',
+    kind: 'text',
+    form: 'text',
+    default: null,
+  },
+  SLUICE_POLICY_STORE: {
+    ...DECIDING,
+    readBy: 'scorer, policy, list, replay',
+    meaning:
+      'Home of the policies and lists that the control topic names, in the same form. Without it, that of the models.',
+    kind: 'text',
+    form: 'text',
+    default: null,
+  },
+  SLUICE_STORE_CACHE: {
+    ...DECIDING,
+    readBy: 'scorer, model, policy, replay',
+    meaning:
+      'Folder of the models that were read from another store than a folder; the newest 8 are kept. Without it, `.sluice/store-cache`.',
     kind: 'text',
     form: 'path',
     default: null,
+  },
+  SLUICE_RATES: {
+    ...DECIDING,
+    readBy:
+      'scorer, skew, replay, explain, trainer, evaluate, backtest, model, dead-letters, cases, queue, rates',
+    meaning:
+      'File with the table of exchange rates, which names the reference currency ([money.md](money.md)). Without it, a table of round example numbers to the euro.',
+    kind: 'text',
+    form: 'path',
+    default: null,
+  },
+  SLUICE_MISSING_RATE: {
+    ...DECIDING,
+    readBy: 'scorer, dead-letters',
+    meaning:
+      'What becomes of a transaction whose currency has no rate at its time: a dead letter (`unknown_currency`), or a decision without the features of its amount (`no_rate`).',
+    kind: 'choice',
+    words: MISSING_RATE_ANSWERS,
+    default: 'dead_letter',
   },
   SLUICE_FAIRNESS_RULE: {
     ...DECIDING,
@@ -269,7 +316,7 @@ const BUILT_IN = 'Breaker of the built-in policy:'
 export const BLOCK_VARIABLES = {
   SLUICE_LEASE_MS: {
     ...BLOCKING,
-    readBy: 'scorer, enforce, replay',
+    readBy: 'scorer, enforce, gateway, replay',
     meaning:
       'Duration of a block, from its event time, and of the hold after a fraud label, from its known-at time, in ms. An enforcer that starts reads back alerts up to this age: give it the longest lease of any policy.',
     kind: 'integer',

@@ -8,6 +8,8 @@ export const VARIABLE_GROUPS = [
   'Decisions',
   'State',
   'Acting on alerts',
+  'Answers in time',
+  'Bridge',
   'Operation',
   'Tests only',
 ] as const

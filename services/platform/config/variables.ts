@@ -2,14 +2,18 @@
 // generated from it.
 
 import { ALERTS_VARIABLES } from './alerts-variables.ts'
+import { BRIDGE_VARIABLES } from './bridge-variables.ts'
 import { BLOCK_VARIABLES, POLICY_VARIABLES, SCORING_VARIABLES } from './scoring-variables.ts'
 import { CONNECTION_VARIABLES, OPERATION_VARIABLES } from './connection-variables.ts'
+import { GATEWAY_VARIABLES } from './gateway-variables.ts'
 import type { ValueOf } from './variable.ts'
 
 export const VARIABLES = {
   ...CONNECTION_VARIABLES,
   ...SCORING_VARIABLES,
   ...ALERTS_VARIABLES,
+  ...GATEWAY_VARIABLES,
+  ...BRIDGE_VARIABLES,
   ...BLOCK_VARIABLES,
   ...POLICY_VARIABLES,
   ...OPERATION_VARIABLES,

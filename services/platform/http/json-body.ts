@@ -50,10 +50,18 @@ export class Problem extends Error {
   }
 }
 
+export interface ProblemBody {
+  readonly type: `urn:sluice:problem:${ProblemCode}`
+  readonly title: string
+  readonly status: number
+  readonly detail: string
+  readonly field?: string
+}
+
 /** The body of an answer of type application/problem+json. */
-export function problemBody({ code, message, field }: Problem): Readonly<Record<string, unknown>> {
+export function problemBody({ code, message, field }: Problem): ProblemBody {
   const { status, title } = PROBLEMS[code]
-  const type = `urn:sluice:problem:${code}`
+  const type = `urn:sluice:problem:${code}` as const
   return { type, title, status, detail: message, ...(field === null ? {} : { field }) }
 }
 

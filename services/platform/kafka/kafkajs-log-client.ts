@@ -37,7 +37,7 @@ export async function openKafkajsLogClient(options: LogClientOptions): Promise<L
   registerCompressionCodecs()
   const kafka = openKafka(
     options.connection,
-    { clientId: 'sluice-scorer', retry: RETRY },
+    { clientId: options.clientId, retry: RETRY },
     options.log,
   )
   const admin = kafka.admin()

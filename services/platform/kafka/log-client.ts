@@ -157,6 +157,8 @@ export interface LogClient {
 export interface LogClientOptions {
   readonly connection: KafkaConnection
   readonly log: Logger
+  /** Name of the client in the brokers' logs. */
+  readonly clientId: string
   readonly groupId: string
   /** The input topics. Partition p of each goes to the same member of the group. */
   readonly topics: readonly string[]

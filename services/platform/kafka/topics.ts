@@ -15,6 +15,7 @@ export const TOPICS = [
   'receipts',
   'dispositions',
   'control',
+  'artifacts',
   'dead-letters',
   'forward-dead-letters',
 ] as const
@@ -56,6 +57,7 @@ const CONFIG: Readonly<Record<Topic, Readonly<Record<string, string>>>> = {
   // Holds the newest disposition of a transaction, for as long as labels are kept.
   dispositions: { 'cleanup.policy': 'compact,delete', 'retention.ms': String(INPUT_RETENTION_MS) },
   control: { 'cleanup.policy': 'compact' },
+  artifacts: { 'cleanup.policy': 'compact' },
   'dead-letters': { 'retention.ms': String(INPUT_RETENTION_MS) },
   'forward-dead-letters': { 'retention.ms': String(INPUT_RETENTION_MS) },
 }
@@ -63,6 +65,24 @@ const CONFIG: Readonly<Record<Topic, Readonly<Record<string, string>>>> = {
 /** Name of a topic with the stream's prefix. */
 export function topicName(prefix: string, topic: Topic): string {
   return `${prefix}${topic}`
+}
+
+/** Partition counts that do not depend on the stream's. */
+const FIXED_PARTITIONS: Readonly<Partial<Record<Topic, number>>> = {
+  // Operators' messages are few and need one order.
+  control: 1,
+  // Manifests, and the chunks of their content.
+  artifacts: 2,
+}
+
+/** Partition count of a topic in a stream with `partitionCount` partitions. */
+export function partitionCountOf(topic: Topic, partitionCount: number): number {
+  return FIXED_PARTITIONS[topic] ?? partitionCount
+}
+
+/** True for a topic with the partition count of the stream. */
+export function followsPartitionCount(topic: Topic): boolean {
+  return FIXED_PARTITIONS[topic] === undefined
 }
 
 /** Creates missing topics; existing ones are left alone. */
@@ -76,8 +96,7 @@ export async function createTopics(
   if (missing.length === 0) return
   const topics = missing.map((topic): ITopicConfig => ({
     topic: topicName(prefix, topic),
-    // Operators' messages are few and need one order.
-    numPartitions: topic === 'control' ? 1 : options.partitionCount,
+    numPartitions: partitionCountOf(topic, options.partitionCount),
     replicationFactor: options.replicationFactor,
     configEntries: Object.entries({
       ...CONFIG[topic],

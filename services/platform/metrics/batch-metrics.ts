@@ -1,6 +1,5 @@
 // Metrics of decided batches: one report per batch, so that counting costs per batch and label, not per transaction.
 
-import { DEFAULT_RATES } from '../../core/currency.ts'
 import { GUARD_ANNOTATIONS } from '../../core/decision/block-guard.ts'
 import { FEATURE_NAMES } from '../../core/features/catalogue/feature-list.ts'
 import { FEATURE_ANNOTATIONS } from '../../core/features/engine/feature-annotations.ts'
@@ -128,7 +127,7 @@ function decisionMetrics(make: MetricMaker): (report: BatchReport) => void {
   })
   const amounts = make.counter(
     'sluice_decided_amount_reference_total',
-    `Amount decided on, duplicates left out, in ${DEFAULT_RATES.reference} (major units).`,
+    'Amount decided on, duplicates and payments without a rate left out, in the reference currency (its unit, not its minor unit).',
     { outcome: OUTCOMES },
   )
   const withoutRate = make.counter(

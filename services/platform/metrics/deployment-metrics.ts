@@ -2,7 +2,6 @@
 // Drift is exported as counts by bin, so that Prometheus computes the population stability index over all scorers.
 
 import { CONTROL_FAULTS, type ControlFault } from '../../core/control/deployment.ts'
-import { DEFAULT_RATES } from '../../core/currency.ts'
 import { BREAKER_CAPS, type BreakerCap } from '../../core/decision/breaker.ts'
 import { isSluiceError } from '../../core/errors.ts'
 import { FEATURE_NAMES } from '../../core/features/catalogue/feature-list.ts'
@@ -20,7 +19,13 @@ export const MODEL_ROLES = ['active', 'shadow'] as const
 export type ModelRole = (typeof MODEL_ROLES)[number]
 
 /** Reasons for which a requested model does not serve. */
-export const MODEL_REFUSALS = ['not_found', 'corrupt', 'incompatible', 'not_opened'] as const
+export const MODEL_REFUSALS = [
+  'not_found',
+  'corrupt',
+  'incompatible',
+  'unavailable',
+  'not_opened',
+] as const
 export type ModelRefusal = (typeof MODEL_REFUSALS)[number]
 
 const CONTROL_RESULTS = ['followed', 'for_others', ...CONTROL_FAULTS] as const
@@ -105,8 +110,46 @@ export function createModelMetrics(make: MetricMaker): ModelEvents {
   }
 }
 
+/** Reasons for which a requested rate table is not in force. */
+export const RATES_REFUSALS = ['not_found', 'invalid', 'not_opened'] as const
+export type RatesRefusal = (typeof RATES_REFUSALS)[number]
+
+export interface RatesEvents {
+  ratesSwitched(): void
+  /** Reports that the requested table serves, or the reason why it does not. */
+  ratesJudged(refusal: RatesRefusal | null): void
+}
+
+/** The metric label for a rate table that was refused. */
+export function ratesRefusalOf(error: unknown): RatesRefusal {
+  if (isSluiceError(error, 'SLUICE_RATES_NOT_FOUND')) return 'not_found'
+  return isSluiceError(error, 'SLUICE_RATES_INVALID') ? 'invalid' : 'not_opened'
+}
+
+/** Creates the metrics of rate tables in service. */
+export function createRatesMetrics(make: MetricMaker): RatesEvents {
+  const switches = make.counter(
+    'sluice_rates_switches_total',
+    'Times another table of exchange rates began to convert amounts, since the start of the process.',
+    {},
+  )
+  const refused = make.gauge(
+    'sluice_rates_refused',
+    '1 while a table of exchange rates that the control topic asks for is refused and another one converts, by reason.',
+    { reason: RATES_REFUSALS },
+  )
+  return {
+    ratesSwitched() {
+      switches.inc({})
+    },
+    ratesJudged(refusal) {
+      for (const reason of RATES_REFUSALS) refused.set({ reason }, reason === refusal ? 1 : 0)
+    },
+  }
+}
+
 /** Reasons for which a requested ruleset is not in force. */
-export const POLICY_REFUSALS = ['not_found', 'corrupt', 'not_opened'] as const
+export const POLICY_REFUSALS = ['not_found', 'corrupt', 'unavailable', 'not_opened'] as const
 export type PolicyRefusal = (typeof POLICY_REFUSALS)[number]
 
 const SHADOW_RESULTS = ['ruled', 'dropped', 'failed'] as const
@@ -139,6 +182,7 @@ export interface PolicyEvents {
 /** The metric label for a ruleset that was refused. */
 export function policyRefusalOf(error: unknown): PolicyRefusal {
   if (isSluiceError(error, 'SLUICE_POLICY_NOT_FOUND')) return 'not_found'
+  if (isSluiceError(error, 'SLUICE_STORE_UNAVAILABLE')) return 'unavailable'
   return isSluiceError(error, 'SLUICE_POLICY_CORRUPT') ? 'corrupt' : 'not_opened'
 }
 
@@ -365,7 +409,7 @@ function labelEvents(
   )
   const amounts = make.counter(
     'sluice_shadow_labelled_amount_reference_total',
-    `The same in ${DEFAULT_RATES.reference} (major units).`,
+    'The same in the reference currency (its unit, not its minor unit).',
     LABELLED,
   )
   const share = make.gauge(

@@ -9,6 +9,8 @@ import {
   createForwardTelemetry,
   createReceiptsTelemetry,
 } from './alerts-telemetry.ts'
+import { createBridgeTelemetry } from './bridge-telemetry.ts'
+import { createGatewayTelemetry } from './gateway-telemetry.ts'
 import type { MetricDefinition } from './process-metrics.ts'
 import { createLakeTelemetry } from './lake-telemetry.ts'
 import { createProducerTelemetry } from './producer-telemetry.ts'
@@ -21,11 +23,13 @@ export const METRIC_JOBS = [
   'sluice-alerts',
   'sluice-forward',
   'sluice-producer',
+  'sluice-bridge',
   'sluice-skew',
   'sluice-lake',
   'sluice-enforcer',
   'sluice-receipts',
   'sluice-cases',
+  'sluice-gateway',
 ] as const
 export type MetricJob = (typeof METRIC_JOBS)[number]
 
@@ -51,11 +55,13 @@ export function listMetrics(): readonly JobMetric[] {
     'sluice-alerts': createAlertsTelemetry(),
     'sluice-forward': createForwardTelemetry(),
     'sluice-producer': createProducerTelemetry(),
+    'sluice-bridge': createBridgeTelemetry(() => 0),
     'sluice-skew': createSkewTelemetry(),
     'sluice-lake': createLakeTelemetry(),
     'sluice-enforcer': createEnforcerTelemetry(),
     'sluice-receipts': createReceiptsTelemetry(VARIABLES.SLUICE_BLOCK_OBJECTIVE_MS.default),
     'sluice-cases': createCasesTelemetry(),
+    'sluice-gateway': createGatewayTelemetry(),
   }
   return METRIC_JOBS.flatMap((job) => {
     const { definitions, registry } = telemetries[job]

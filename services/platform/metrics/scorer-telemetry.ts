@@ -8,10 +8,12 @@ import {
   createDriftMetrics,
   createModelMetrics,
   createPolicyMetrics,
+  createRatesMetrics,
   createShadowMetrics,
   type DriftEvents,
   type ModelEvents,
   type PolicyEvents,
+  type RatesEvents,
   type ShadowEvents,
 } from './deployment-metrics.ts'
 import {
@@ -33,7 +35,8 @@ export interface ScorerTelemetry
     ModelEvents,
     ShadowEvents,
     DriftEvents,
-    PolicyEvents {
+    PolicyEvents,
+    RatesEvents {
   readonly registry: Registry
   readonly definitions: readonly MetricDefinition[]
   batchDecided(report: BatchReport): void
@@ -54,5 +57,6 @@ export function createScorerTelemetry(): ScorerTelemetry {
     ...createShadowMetrics(make),
     ...createDriftMetrics(make),
     ...createPolicyMetrics(make),
+    ...createRatesMetrics(make),
   }
 }

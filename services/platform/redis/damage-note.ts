@@ -1,5 +1,5 @@
-// What a reader leaves for the owner of a value that it cannot read: which one. A hint only, so it needs no fence: the
-// owner looks for itself.
+// Note that a reader leaves for the owner of a value that it cannot decode. It names the value. It is only a hint, so
+// it needs no fence: the owner checks the value itself.
 
 /** Names a damaged value. */
 export interface DamageNote {
@@ -11,7 +11,7 @@ export function encodeDamage({ generation, key }: DamageNote): string {
   return `${generation} ${key}`
 }
 
-/** Null when there is none, or it is not readable. */
+/** Returns null if there is no note, or it is malformed. */
 export function decodeDamage(text: string): DamageNote | null {
   const space = text.indexOf(' ')
   const generation = Number(text.slice(0, Math.max(0, space)))

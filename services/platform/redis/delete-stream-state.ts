@@ -1,4 +1,4 @@
-// Removes the state of a stream that is over, such as a demo's or a benchmark's.
+// Removes the state of a finished stream, such as a demo's or a benchmark's.
 
 import type { Redis } from 'ioredis'
 import { streamKeyPattern } from './keys.ts'

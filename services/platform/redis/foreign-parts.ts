@@ -1,63 +1,68 @@
-// Parts of shared entities that other partitions have written, as a micro-batch of this partition reads them: each within its
-// partition's progress, and of partitions of this process within what is folded when the batch is (`seeFolded`). Those of partitions of this process are taken from memory, if Redis holds the state that they come from;
-// others are decoded again only where the bytes have changed.
+// Remote partial aggregates: those of shared entities that other partitions wrote, as a micro-batch of this partition
+// reads them. Each is read within its partition's progress. For a partition of this process the limit is what that
+// partition has folded when the batch is folded (`seeFolded`). Partial aggregates of partitions of this process come
+// from memory, if Redis has the state that they belong to. Others are decoded again only if their bytes have changed.
 
 import { isSluiceError } from '../../core/errors.ts'
-import { EntityPart, type Cut } from '../../core/features/state/entity-part.ts'
+import { EntityPart, type Frontier } from '../../core/features/state/entity-part.ts'
 import type { ReadablePart } from '../../core/features/engine/fold-state.ts'
 import { decodeProgress, type PartitionProgress } from '../../core/stream/partition-progress.ts'
 import type { DamageNote } from './damage-note.ts'
 import { entityName, type PartitionKeys } from './keys.ts'
 import type { PartitionOwner, PartitionOwners } from './partition-owners.ts'
 import type { StateCodec } from './state-codec.ts'
-import type { KeptValues } from './value-cache.ts'
+import type { CachedValues } from './value-cache.ts'
 
-/** What the parts are read with. */
+/** Dependencies of ForeignParts. */
 export interface ForeignShared {
   readonly keys: readonly PartitionKeys[]
   readonly codec: StateCodec
-  /** What was read of partitions of other processes, by key. */
-  readonly kept: KeptValues
+  /** Decoded values of partitions of other processes, by key. */
+  readonly kept: CachedValues
   /** Generation of each partition as last read. */
   readonly generations: number[]
   readonly owners: PartitionOwners
 }
 
-/** A value that cannot be read, and where its owner looks for word of it. */
+/** A value that cannot be decoded, and the key under which its owner looks for a note. */
 export interface DamagedPart {
   readonly noteKey: string
   readonly note: DamageNote
 }
 
 export interface ForeignReading {
-  /** False when a partition keeps its state under other keys by now, or is elsewhere than this process believes. */
+  /** False if a partition has moved its state to other keys, or to another process than this one assumes. */
   readonly isCurrent: boolean
   readonly progress: (PartitionProgress | null)[]
-  /** Per partition, the frontier that its parts are read within. */
-  readonly cuts: readonly MutableCut[]
-  /** By the place of the entity in the batch. */
+  /** Per partition, the frontier within which its partial aggregates are read. */
+  readonly frontiers: readonly MutableFrontier[]
+  /** By index of the entity in the batch. */
   readonly others: OtherParts[]
-  /** One of the parts that cannot be read; null when all can. */
+  /** One of the undecodable values; null if there is none. */
   readonly damaged: DamagedPart | null
   /**
-   * Moves the frontier of partitions of this process to where they are folded by now, with the parts that have come
-   * meanwhile. Partitions that are in the middle of a fold, or do not keep all in memory, stay where they were read.
+   * Advances the frontier of each partition of this process to what it has folded, and adds the partial aggregates
+   * created since the read. A partition stays at its frontier if it is in the middle of a fold, or does not have all
+   * its values in memory.
    */
   seeFolded(): void
 }
 
-/** One object for all parts of a partition that are read for a batch. */
-export type MutableCut = { -readonly [Name in keyof Cut]: Cut[Name] }
+/** Shared by all partial aggregates of a partition in one batch. */
+export type MutableFrontier = { -readonly [Name in keyof Frontier]: Frontier[Name] }
 
-/** What other partitions know of an entity; null where one of their parts cannot be read, undefined for nothing. */
+/**
+ * Partial aggregates of an entity in other partitions; null if one of them cannot be decoded, undefined if there is
+ * none.
+ */
 export type OtherParts = ReadablePart[] | null | undefined
 
-/** What a batch needs of another partition. */
+/** Input that a batch needs from another partition. */
 interface Wanted {
   readonly partition: number
-  /** Where the partition is worked in this process. */
+  /** Session of the partition in this process; null if another process owns it. */
   readonly owner: PartitionOwner | null
-  /** From memory, by the place of the entity in the batch. */
+  /** From memory, by index of the entity in the batch. */
   readonly known: (EntityPart | undefined)[]
   /** From Redis. */
   readonly asked: { readonly index: number; readonly key: string }[]
@@ -78,9 +83,9 @@ export class ForeignParts {
   }
 
   /**
-   * The keys to read, and how to take what stands there. They must be asked for at once: what is in memory now holds
-   * what Redis holds then, since a partition's later writes come after that on the same connection. `fromMemory` false asks
-   * Redis for everything, whatever partitions of this process know.
+   * Returns the keys to read, and a function that accepts their values. The keys must be requested at once: Redis then
+   * has the values that are in memory now, since later writes of a partition follow on the same connection. If
+   * `fromMemory` is false, everything is read from Redis, even for partitions of this process.
    */
   plan(
     entities: readonly number[],
@@ -109,9 +114,9 @@ export class ForeignParts {
         const texts = partitions.map((_, other) => values[other]?.toString() ?? '')
         const read = texts.map(decodeProgress)
         const isCurrent =
-          this.#learn(read, generations) &&
+          this.#noteGenerations(read, generations) &&
           wanted.every(({ partition, owner }) => owner?.holds(texts[partition] ?? '') !== false)
-        // A partition that has moved says nothing now, as one that has not come far enough.
+        // A partition that has moved counts as having no progress.
         const progress = read.map((other, partition) =>
           partition === this.#partition || other?.generation === generations[partition]
             ? other
@@ -119,14 +124,14 @@ export class ForeignParts {
         )
         const found = values.slice(partitions.length)
         if (isCurrent) this.#noteAbsent(wanted, entities, found)
-        const cuts = progress.map((other) => ({
+        const frontiers = progress.map((other) => ({
           nextOffset: other?.nextOffset ?? 0,
           labelNextOffset: other?.labelNextOffset ?? 0,
         }))
         const reading = {
           progress,
-          cuts,
-          ...this.#take(wanted, entities.length, found, progress, cuts),
+          frontiers,
+          ...this.#take(wanted, entities.length, found, progress, frontiers),
         }
         return {
           ...reading,
@@ -148,8 +153,8 @@ export class ForeignParts {
     keyOf: (index: number, id: number) => string,
   ): Wanted {
     const { owners } = this.#shared
-    const standing = fromMemory ? owners.of(partition) : null
-    const owner = standing?.generation === generation ? standing : null
+    const candidate = fromMemory ? owners.of(partition) : null
+    const owner = candidate?.generation === generation ? candidate : null
     const wanted: Wanted = { partition, owner, known: [], asked: [] }
     for (let index = 0; index < entities.length; index += 1) {
       const id = entities[index] ?? 0
@@ -162,8 +167,11 @@ export class ForeignParts {
     return wanted
   }
 
-  /** Notes where the partitions keep their state; true when what was read of all of them is the current one. */
-  #learn(read: readonly (PartitionProgress | null)[], generations: readonly number[]): boolean {
+  /** Records the generations of the partitions. Returns true if all values were read from current generations. */
+  #noteGenerations(
+    read: readonly (PartitionProgress | null)[],
+    generations: readonly number[],
+  ): boolean {
     let isCurrent = true
     for (const [partition, other] of read.entries()) {
       if (partition === this.#partition || other === null) continue
@@ -173,7 +181,10 @@ export class ForeignParts {
     return isCurrent
   }
 
-  /** Partitions stand where they stood when Redis was asked, or have a write on its way and are left out. */
+  /**
+   * Records the entities without a value. A partition has not changed since the read, or has a write in flight and is
+   * skipped.
+   */
   #noteAbsent(
     wanted: readonly Wanted[],
     entities: readonly number[],
@@ -195,30 +206,30 @@ export class ForeignParts {
     entityCount: number,
     values: readonly (Buffer | null)[],
     progress: readonly (PartitionProgress | null)[],
-    cuts: readonly MutableCut[],
+    frontiers: readonly MutableFrontier[],
   ): Pick<ForeignReading, 'others' | 'damaged'> {
     const others = Array.from({ length: entityCount }, (): OtherParts => undefined)
     let damaged: DamagedPart | null = null
     let at = 0
     for (const { partition, known, asked } of wanted) {
-      const standing = progress[partition] ?? null
-      const frontier = cuts[partition]
-      const isSeen = standing !== null && frontier !== undefined
-      for (let index = 0; index < known.length && isSeen; index += 1) {
+      const read = progress[partition] ?? null
+      const frontier = frontiers[partition]
+      const isReadable = read !== null && frontier !== undefined
+      for (let index = 0; index < known.length && isReadable; index += 1) {
         const part = known[index]
         if (part !== undefined) addPart(others, index, { part, frontier })
       }
       for (const { index, key } of asked) {
         const bytes = values[at] ?? null
         at += 1
-        if (bytes === null || !isSeen) continue
+        if (bytes === null || !isReadable) continue
         const part = this.#partOf(key, bytes)
         if (part !== null) {
           addPart(others, index, { part, frontier })
           continue
         }
         const noteKey = this.#shared.keys[partition]?.damage ?? ''
-        damaged = { noteKey, note: { generation: standing.generation, key } }
+        damaged = { noteKey, note: { generation: read.generation, key } }
         others[index] = null
       }
     }
@@ -228,36 +239,36 @@ export class ForeignParts {
   #seeFolded(
     { partition, owner, known }: Wanted,
     entities: readonly number[],
-    { progress, cuts, others }: Pick<ForeignReading, 'progress' | 'cuts' | 'others'>,
+    { progress, frontiers, others }: Pick<ForeignReading, 'progress' | 'frontiers' | 'others'>,
   ): void {
-    const [cut, standing] = [cuts[partition], progress[partition] ?? null]
-    if (owner === null || standing === null || cut === undefined) return
+    const [frontier, read] = [frontiers[partition], progress[partition] ?? null]
+    if (owner === null || read === null || frontier === undefined) return
     if (this.#shared.owners.of(partition) !== owner || owner.kept.isIncomplete) return
     const { folded } = owner
-    if (folded === null || folded.nextOffset < standing.nextOffset) return
+    if (folded === null || folded.nextOffset < read.nextOffset) return
     for (let index = 0; index < entities.length; index += 1) {
       if (known[index] !== undefined) continue
       const part = owner.kept.get(entities[index] ?? 0)
-      if (part instanceof EntityPart) replacePart(others, index, { part, frontier: cut })
+      if (part instanceof EntityPart) replacePart(others, index, { part, frontier })
     }
-    cut.nextOffset = folded.nextOffset
-    cut.labelNextOffset = folded.labelNextOffset
+    frontier.nextOffset = folded.nextOffset
+    frontier.labelNextOffset = folded.labelNextOffset
     progress[partition] = folded
   }
 
-  /** Forgets what was read. */
+  /** Discards everything that was read. */
   close(): void {
     this.#shared.kept.clear()
   }
 
-  /** Null when the bytes cannot be read. */
+  /** Returns null if the bytes cannot be decoded. */
   #partOf(key: string, bytes: Buffer): EntityPart | null {
     const { kept, codec } = this.#shared
     const known = kept.get(key) as Kept | undefined
     if (known?.bytes.equals(bytes) === true) return known.part
     try {
       const part = codec.decodeEntity(bytes)
-      // A copy: what came over the wire is a view of a much larger block.
+      // Copied, since the received bytes are a view of a much larger buffer.
       kept.put(key, { bytes: Buffer.from(bytes), part }, bytes.length + part.memoryBytes)
       return part
     } catch (error) {
@@ -273,7 +284,7 @@ function addPart(others: OtherParts[], index: number, part: ReadablePart): void 
   else parts?.push(part)
 }
 
-/** In place of what was read of the same partition. */
+/** Replaces what was read of the same partition. */
 function replacePart(others: OtherParts[], index: number, part: ReadablePart): void {
   const parts = others[index]
   const place = parts?.findIndex(({ frontier }) => frontier === part.frontier) ?? -1

@@ -1,18 +1,25 @@
-// Every Redis key is built here. The braces keep all keys of one partition on one slot of a cluster, so that the
-// fence and the values it guards change together, and a reader of a partition sees one moment of it.
+// Builds every Redis key. The braces place all keys of one partition in one slot of a cluster, so that the fence and
+// the values it guards change together, and a reader of a partition sees a consistent state.
 
+import {
+  FEATURE_LIST_HASH,
+  IS_SHIPPED_CATALOGUE,
+} from '../../core/features/catalogue/feature-list.ts'
 import { STATE_LAYOUT } from '../../core/stream/partition-progress.ts'
 
 const PREFIX = 'sluice'
+/** State holds what the features look at, so each catalogue has a state of its own. */
+const CATALOGUE = IS_SHIPPED_CATALOGUE ? '' : `.${FEATURE_LIST_HASH.slice(0, 12)}`
 
 /**
  * Keys of one partition of one stream. The epoch is the same for every layout, since a partition has one owner whatever
- * version it runs; all else carries the layout. A generation is one build of the state.
+ * version it runs; all other keys include the layout and the catalogue of features. A generation is one build of the
+ * state.
  */
 export function partitionKeys(streamId: string, partition: number) {
   const base = `${PREFIX}:{${streamId}:${partition}}`
-  const state = `${base}:s${STATE_LAYOUT}`
-  // Nearly always the same one, and asked for with every key.
+  const state = `${base}:s${STATE_LAYOUT}${CATALOGUE}`
+  // Nearly always the same generation, and needed for every key.
   let last = -1
   let start = ''
   const built = (generation: number): string => {
@@ -25,12 +32,12 @@ export function partitionKeys(streamId: string, partition: number) {
   return {
     epoch: `${base}:epoch`,
     progress: `${state}:progress`,
-    /** How far a rebuild has come, in a generation that nobody reads yet; empty when there is none. */
+    /** Progress of a rebuild, in a generation that nobody reads yet; empty if there is none. */
     restore: `${state}:restore`,
-    /** A reader's word that a value of this partition is damaged; empty when there is none. */
+    /** A reader's note that a value of this partition is damaged; empty if there is none. */
     damage: `${state}:damage`,
     card: (generation: number, card: string) => `${built(generation)}:c:${card}`,
-    /** `name` is that of `entityName`. */
+    /** `name` is a result of `entityName`. */
     entity: (generation: number, name: string) => `${built(generation)}:e:${name}`,
     entities: (generation: number) => `${built(generation)}:e:`,
     /** A page of messages. */
@@ -40,16 +47,16 @@ export function partitionKeys(streamId: string, partition: number) {
 
 const LOW_RANGE = 2 ** 25
 
-/** An entity in a key: kind and reference as core's `entityKeyOf` joins them, as two small numbers in base 36. */
+/** Name of an entity in a key: kind and hash as core's `entityKeyOf` joins them, as two small integers in base 36. */
 export function entityName(entity: number): string {
-  // In one piece it would be no small integer, whose conversion takes ten times as long.
+  // As one number it would not be a small integer, and its conversion would take ten times as long.
   const high = Math.floor(entity / LOW_RANGE)
   return `${high.toString(36)}.${(entity % LOW_RANGE).toString(36)}`
 }
 
 export type PartitionKeys = ReturnType<typeof partitionKeys>
 
-/** Matches every key of a stream, whatever the partition. */
+/** Pattern of all keys of a stream, of any partition. */
 export function streamKeyPattern(streamId: string): string {
   return `${PREFIX}:{${streamId}:*`
 }

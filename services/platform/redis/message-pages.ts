@@ -1,5 +1,6 @@
-// The messages that a partition keeps apart from its cards: in Redis until nobody can ask for them any more, and those used last
-// in memory, like all values. Pages are written whole, with the batch that adds to them.
+// Messages that a partition stores separately from its cards. They stay in Redis as long as they may be needed; the
+// most recently used pages are cached in memory, like all values. Pages are written whole, with the batch that adds to
+// them.
 
 import type { PartitionMessages } from '../../core/features/engine/fold-state.ts'
 import { revisableFromMs } from '../../core/features/engine/late-revisions.ts'
@@ -11,40 +12,40 @@ import {
 } from '../../core/features/state/message-page.ts'
 import { HOUR_MS } from '../../core/features/catalogue/time.ts'
 import { PAGE_RUNS_MAX, type PageRun } from '../../core/stream/partition-progress.ts'
-import type { KeptValues } from './value-cache.ts'
+import type { CachedValues } from './value-cache.ts'
 
-/** Pages that one write takes out of Redis, at the most. */
+/** Maximum pages that one write removes from Redis. */
 const PAGES_DROPPED_MAX = 256
-/** Newest event times of pages that are counted together lie within this, so that a partition has a few runs of pages. */
+/** Newest event times of the pages of one run are within this range, so that a partition has few runs. */
 const RUN_MS = 12 * HOUR_MS
 
 type Run = { -readonly [Field in keyof PageRun]: PageRun[Field] }
 
-/** Where a session begins. */
+/** Initial state of a session. */
 export interface PagesStart {
-  /** The pages in Redis, oldest first. */
+  /** Runs of pages in Redis, oldest first. */
   readonly runs: readonly PageRun[]
-  /** No message in Redis has a later event time. */
+  /** Upper bound of the event times of messages in Redis. */
   readonly newestEventMs: number
-  /** Pages in memory, by index. */
-  readonly kept: KeptValues
+  /** Cached pages, by index. */
+  readonly kept: CachedValues
 }
 
-/** What a write does to the pages in Redis. */
+/** Changes of a write to the pages in Redis. */
 export interface PagesWrite {
   readonly changed: readonly MessagePage[]
-  /** Indexes of pages that nobody will ask for. */
+  /** Indexes of pages that are no longer needed. */
   readonly dropped: readonly number[]
 }
 
 export class MessagePages implements PartitionMessages {
   readonly #start: PagesStart
-  /** The page that the partition will go on with stays in memory, whatever else takes it. */
+  /** The newest page, which the partition continues, is never evicted. */
   #last: MessagePage | null = null
-  /** What the batch has at hand, by index; other partitions may take the rest of the memory meanwhile. */
-  readonly #held = new Map<number, MessagePage>()
+  /** Pinned pages of the batch, by index; other partitions may evict the rest in the meantime. */
+  readonly #pinned = new Map<number, MessagePage>()
   readonly #changed = new Set<MessagePage>()
-  /** What stands in Redis, oldest first. */
+  /** Runs of pages in Redis, oldest first. */
   readonly #runs: Run[]
   #current: MessagePage | null = null
 
@@ -53,42 +54,45 @@ export class MessagePages implements PartitionMessages {
     this.#runs = start.runs.map((run) => ({ ...run }))
   }
 
-  /** The pages in Redis, oldest first. */
+  /** Runs of pages in Redis, oldest first. */
   get runs(): readonly PageRun[] {
     return this.#runs
   }
 
-  /** A batch begins at this offset. The page that has to be read before messages are kept; null where there is none. */
+  /**
+   * Begins a batch at this offset. Returns the page that must be read before messages are stored; null if there is
+   * none.
+   */
   begin(nextOffset: number): number | null {
-    this.#held.clear()
+    this.#pinned.clear()
     const isNew = nextOffset % PAGE_OFFSETS === 0
     const index = pageOf(nextOffset)
-    return isNew || this.#hold(index) ? null : index
+    return isNew || this.#pin(index) ? null : index
   }
 
-  /** Pages of these messages that have to be read. */
+  /** Pages of these messages that must be read. */
   unreadOf(offsets: readonly number[]): readonly number[] {
     const indexes = new Set(offsets.map(pageOf))
-    return [...indexes].filter((index) => !this.#hold(index))
+    return [...indexes].filter((index) => !this.#pin(index))
   }
 
   /**
-   * Takes in a page that was read; what is from `nextOffset` on is still to be decided.
+   * Accepts a page that was read, without the messages from `nextOffset` on, which are not decided yet.
    * @throws SluiceError SLUICE_STATE_CORRUPT
    */
   take(index: number, value: Buffer | null, nextOffset: number): void {
     const { newestEventMs } = this.#start
     const page =
       value === null ? new MessagePage(index) : decodePage(index, value, nextOffset, newestEventMs)
-    this.#held.set(index, page)
+    this.#pinned.set(index, page)
   }
 
   keep(offset: number, eventTimeMs: number, message: Uint8Array): void {
     const index = pageOf(offset)
     let page = this.#current
     if (page?.index !== index) {
-      page = this.#held.get(index) ?? new MessagePage(index)
-      this.#held.set(index, page)
+      page = this.#pinned.get(index) ?? new MessagePage(index)
+      this.#pinned.set(index, page)
       this.#current = page
       this.#changed.add(page)
     }
@@ -96,39 +100,39 @@ export class MessagePages implements PartitionMessages {
   }
 
   find(offset: number): Uint8Array | null {
-    return this.#held.get(pageOf(offset))?.find(offset) ?? null
+    return this.#pinned.get(pageOf(offset))?.find(offset) ?? null
   }
 
-  /** What a write does to the pages, where this is the newest event time that is committed. It is taken to be done. */
+  /** Returns the changes of a write, given the newest committed event time. They then count as done. */
   takeWrite(newestEventMs: number): PagesWrite {
     const changed = [...this.#changed]
     for (const page of changed) this.#note(page)
-    this.#keepInMemory(changed)
+    this.#cacheChanged(changed)
     this.#changed.clear()
     this.#current = null
     return { changed, dropped: this.#drop(revisableFromMs(newestEventMs)) }
   }
 
-  /** Gives up what is in memory. */
+  /** Discards everything in memory. */
   close(): void {
-    this.#held.clear()
+    this.#pinned.clear()
     this.#changed.clear()
     this.#current = null
     this.#last = null
     this.#start.kept.clear()
   }
 
-  /** Has a page at hand for the batch; false when it is not in memory. */
-  #hold(index: number): boolean {
-    if (this.#held.has(index)) return true
+  /** Pins a page for the batch; false if it is not in memory. */
+  #pin(index: number): boolean {
+    if (this.#pinned.has(index)) return true
     const isLast = this.#last?.index === index
     const page = isLast ? this.#last : (this.#start.kept.get(index) as MessagePage | undefined)
     if (page === undefined || page === null) return false
-    this.#held.set(index, page)
+    this.#pinned.set(index, page)
     return true
   }
 
-  #keepInMemory(changed: readonly MessagePage[]): void {
+  #cacheChanged(changed: readonly MessagePage[]): void {
     const before = this.#last
     this.#last = changed.at(-1) ?? before
     for (const page of new Set([before, ...changed])) {

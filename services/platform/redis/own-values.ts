@@ -1,4 +1,4 @@
-// What a batch needs of the partition's own values: those in memory, and the keys of the rest.
+// The partition's own values for a batch: those in memory, and the keys of the others.
 
 import type { CardHistory } from '../../core/features/state/card-history.ts'
 import type { EntityPart } from '../../core/features/state/entity-part.ts'
@@ -6,19 +6,19 @@ import type { Frontier } from '../../core/stream/partition-progress.ts'
 import { entityName, type PartitionKeys } from './keys.ts'
 import type { MessagePages } from './message-pages.ts'
 import type { StateCodec } from './state-codec.ts'
-import type { KeptValue, KeptValues, ValueId } from './value-cache.ts'
+import type { CachedValue, CachedValues, ValueId } from './value-cache.ts'
 
-/** Where a partition keeps its values. */
-export interface OwnPlace {
+/** Location of a partition's values. */
+export interface ValueLocation {
   readonly codec: StateCodec
   readonly keys: PartitionKeys
   readonly generation: number
-  /** Cards by name, own parts of entities by key. */
-  readonly kept: KeptValues
+  /** Cards by name, own partial aggregates of entities by key. */
+  readonly kept: CachedValues
   readonly messages: MessagePages
 }
 
-/** What a batch asks for. */
+/** Values that a batch needs. */
 export interface OwnWanted {
   readonly cards: readonly string[]
   /** By `entityKeyOf`. */
@@ -27,19 +27,19 @@ export interface OwnWanted {
   readonly pages: readonly number[]
 }
 
-/** Values that a batch has at hand, each at a place of its own. */
-export class HeldValues<Id extends ValueId, Value extends CardHistory | EntityPart> {
+/** Pinned values of a batch, each at an index of its own. */
+export class PinnedValues<Id extends ValueId, Value extends CardHistory | EntityPart> {
   readonly #ids: Id[] = []
-  /** Undefined until what is missing was taken in. */
+  /** Undefined until the missing values have been read. */
   readonly #values: (Value | undefined)[] = []
-  /** Where they are kept in memory. */
-  readonly #kept: (KeptValue | undefined)[] = []
+  /** Entries of the values in the cache. */
+  readonly #kept: (CachedValue | undefined)[] = []
   readonly #isChanged: boolean[] = []
   readonly #indexes = new Map<Id, number>()
   readonly #changed: number[] = []
 
-  /** `ids` without doubles. */
-  constructor(ids: readonly Id[], kept: KeptValues) {
+  /** `ids` must be distinct. */
+  constructor(ids: readonly Id[], kept: CachedValues) {
     for (const id of ids) {
       const known = kept.find(id)
       this.add(id, known?.value as Value | undefined, known)
@@ -50,12 +50,12 @@ export class HeldValues<Id extends ValueId, Value extends CardHistory | EntityPa
     return this.#ids.length
   }
 
-  /** Where those are that were handed out to be changed. */
+  /** Indexes of the values that were handed out to be changed. */
   get changed(): readonly number[] {
     return this.#changed
   }
 
-  add(id: Id, value: Value | undefined, kept: KeptValue | undefined): void {
+  add(id: Id, value: Value | undefined, kept: CachedValue | undefined): void {
     this.#indexes.set(id, this.#ids.length)
     this.#ids.push(id)
     this.#values.push(value)
@@ -63,24 +63,24 @@ export class HeldValues<Id extends ValueId, Value extends CardHistory | EntityPa
     this.#isChanged.push(false)
   }
 
-  /** -1 for what was not asked for. Hot path. */
+  /** -1 if the batch did not request it. Hot path. */
   indexOf(id: Id): number {
     return this.#indexes.get(id) ?? -1
   }
 
-  /** Undefined at -1. Hot path. */
+  /** Undefined for -1. Hot path. */
   valueAt(index: number): Value | undefined {
     return index < 0 ? undefined : this.#values[index]
   }
 
-  /** @throws RangeError where there is nothing. */
+  /** @throws RangeError if the index has no value. */
   idAt(index: number): Id {
     const id = this.#ids[index]
-    if (id === undefined) throw new RangeError(`Nothing is held at ${index}.`)
+    if (id === undefined) throw new RangeError(`The batch has no value ${index}.`)
     return id
   }
 
-  keptAt(index: number): KeptValue | undefined {
+  keptAt(index: number): CachedValue | undefined {
     return this.#kept[index]
   }
 
@@ -88,15 +88,15 @@ export class HeldValues<Id extends ValueId, Value extends CardHistory | EntityPa
     this.#values[index] = value
   }
 
-  /** Notes that it is handed out to be changed. Hot path. */
+  /** Marks a value as changed, since it is handed out to be changed. Hot path. */
   noteChanged(index: number): void {
     if (this.#isChanged[index] === true) return
     this.#isChanged[index] = true
     this.#changed.push(index)
   }
 
-  /** Keeps what was handed out to be changed in memory. */
-  keepChanged(kept: KeptValues): void {
+  /** Caches the changed values. */
+  cacheChanged(kept: CachedValues): void {
     for (const index of this.#changed) {
       const value = this.#values[index]
       if (value !== undefined)
@@ -106,21 +106,21 @@ export class HeldValues<Id extends ValueId, Value extends CardHistory | EntityPa
 }
 
 export class OwnValues {
-  readonly cards: HeldValues<string, CardHistory>
-  readonly parts: HeldValues<number, EntityPart>
-  /** What is not in memory, by the key that it stands under. */
+  readonly cards: PinnedValues<string, CardHistory>
+  readonly parts: PinnedValues<number, EntityPart>
+  /** Readers of the values that are not in memory, by key. */
   readonly #missing = new Map<string, (value: Buffer | null, next: Frontier) => void>()
 
-  constructor(place: OwnPlace, { cards, entities, pages }: OwnWanted) {
+  constructor(place: ValueLocation, { cards, entities, pages }: OwnWanted) {
     const { keys, generation, codec, kept } = place
-    this.cards = new HeldValues(cards, kept)
-    this.parts = new HeldValues(entities, kept)
-    this.#miss(
+    this.cards = new PinnedValues(cards, kept)
+    this.parts = new PinnedValues(entities, kept)
+    this.#readLater(
       this.cards,
       (card) => keys.card(generation, card),
       (value, next) => codec.decodeCard(value, next.nextOffset),
     )
-    this.#miss(
+    this.#readLater(
       this.parts,
       (entity) => keys.entity(generation, entityName(entity)),
       (value) => codec.decodeEntity(value),
@@ -138,7 +138,7 @@ export class OwnValues {
   }
 
   /**
-   * Takes in what stands under the missing keys. Offsets from `next` on are still to be decided.
+   * Accepts the values of the missing keys. Offsets from `next` on are not decided yet.
    * @throws SluiceError SLUICE_STATE_CORRUPT
    */
   take(values: readonly (Buffer | null)[], next: Frontier): void {
@@ -149,16 +149,16 @@ export class OwnValues {
     }
   }
 
-  /** Notes how those are read that are not in memory. */
-  #miss<Id extends ValueId, Value extends CardHistory | EntityPart>(
-    held: HeldValues<Id, Value>,
+  /** Registers readers for the values that are not in memory. */
+  #readLater<Id extends ValueId, Value extends CardHistory | EntityPart>(
+    pinned: PinnedValues<Id, Value>,
     keyOf: (id: Id) => string,
     decode: (value: Buffer | null, next: Frontier) => Value,
   ): void {
-    for (let index = 0; index < held.size; index += 1) {
-      if (held.valueAt(index) !== undefined) continue
-      this.#missing.set(keyOf(held.idAt(index)), (value, next) => {
-        held.put(index, decode(value, next))
+    for (let index = 0; index < pinned.size; index += 1) {
+      if (pinned.valueAt(index) !== undefined) continue
+      this.#missing.set(keyOf(pinned.idAt(index)), (value, next) => {
+        pinned.put(index, decode(value, next))
       })
     }
   }

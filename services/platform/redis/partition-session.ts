@@ -1,10 +1,11 @@
-// The state of one partition under one epoch: one read and one write per micro-batch, whatever its size.
+// State of one partition under one epoch: one read and one write per micro-batch, whatever its size.
 //
-// A read is a single MGET of the partition's epoch and progress, the progress of all partitions, and what is not in memory of
-// the batch's cards and of its entities in every partition. MGET is atomic, so each partition's progress says exactly
-// which events its parts hold: that is the frontier. And the partition's own epoch and progress say whether the state is
-// still the one it left: a Redis that was emptied, or came back as it was a while ago, shows before anything is
-// decided from it. A write is one script: fence, the same look, values, progress.
+// A read is a single MGET of the partition's epoch and progress, the progress of all partitions, and those values of
+// the batch's cards, and of its entities in every partition, that are not in memory. MGET is atomic, so each
+// partition's progress says exactly which events its partial aggregates include: that is the frontier. The partition's
+// own epoch and progress show whether the state is still as this session left it: a Redis that was emptied, or restored
+// to an earlier state, is detected before anything is decided from it. A write is one script: fence, the same check,
+// values, progress.
 
 import { isSluiceError } from '../../core/errors.ts'
 import { revisableFromMs } from '../../core/features/engine/late-revisions.ts'
@@ -30,16 +31,16 @@ import type {
   WriteReply,
 } from './partition-store-contract.ts'
 import { MessagePages } from './message-pages.ts'
-import { OwnValues, type OwnPlace } from './own-values.ts'
+import { OwnValues, type ValueLocation } from './own-values.ts'
 import type { StateCodec } from './state-codec.ts'
 import { timeToLiveS } from './time-to-live.ts'
-import type { KeptValues, ValueCache } from './value-cache.ts'
+import type { CachedValues, ValueCache } from './value-cache.ts'
 import { encodeWrite, packLengths } from './value-write.ts'
 
-/** A partition that was rebuilt since the last read keeps its state under other keys; then it is read once more. */
+/** A partition that was rebuilt since the last read has its state under other keys; it is then read once more. */
 const READS_MAX = 2
 
-/** The commands of a session. */
+/** Commands of a session. */
 export interface SessionCommands {
   mget(keys: readonly string[]): Promise<(Buffer | null)[]>
   set(key: string, value: string): Promise<unknown>
@@ -47,11 +48,11 @@ export interface SessionCommands {
   switchGeneration(...args: (string | number)[]): Promise<number>
 }
 
-/** What sessions of one store share. */
+/** Dependencies that all sessions of one store share. */
 export interface SessionShared {
   readonly commands: SessionCommands
   readonly keys: readonly PartitionKeys[]
-  /** Each session has its own, whose room it uses again. */
+  /** Each session has a codec of its own and reuses its buffers. */
   readonly openCodec: () => StateCodec
   readonly cache: ValueCache
   /** Generation of each partition as last read. */
@@ -64,15 +65,15 @@ export interface SessionShared {
   ) => Promise<Reply>
 }
 
-/** Where a session begins. */
+/** Initial state of a session. */
 export interface SessionStart {
   readonly partition: number
   readonly epoch: number
   readonly progress: PartitionProgress
   readonly purpose: 'work' | 'rebuild'
-  /** What stands under the key of the progress, as text; empty for none. */
+  /** Text stored under the key of the progress; empty for none. */
   readonly leftText: string
-  /** Pages of messages that stand beside the state. */
+  /** Pages of messages that belong to the state. */
   readonly runs: readonly PageRun[]
   readonly answerMsMax: number
 }
@@ -86,14 +87,14 @@ export class RedisPartitionSession implements PartitionSession, PartitionOwner {
   readonly #codec: StateCodec
   readonly #foreign: ForeignParts
   readonly #messages: MessagePages
-  /** Cards by name, own parts of entities by key. */
-  readonly kept: KeptValues
+  /** Cards by name, own partial aggregates of entities by key. */
+  readonly kept: CachedValues
   #progress: PartitionProgress
   #purpose: 'work' | 'rebuild'
   #leftText: string
-  /** The progress of a write that is on its way, or was not answered; null for none. */
+  /** Progress of a write that is in flight or was not answered; null for none. */
   #sentText: string | null = null
-  /** Up to where what is in memory is folded; null in the middle of a batch. */
+  /** End of the batches that are folded into memory; null during a fold. */
   #folded: PartitionProgress | null
   #isClosed = false
 
@@ -129,7 +130,7 @@ export class RedisPartitionSession implements PartitionSession, PartitionOwner {
     return this.#progress.generation
   }
 
-  get isFinalised(): boolean {
+  get isQuiescent(): boolean {
     return this.#sentText === null
   }
 
@@ -162,7 +163,7 @@ export class RedisPartitionSession implements PartitionSession, PartitionOwner {
     next: Frontier,
   ): Promise<PartitionReading> {
     for (let attempt = 1; ; attempt += 1) {
-      const own = new OwnValues(this.#place, { cards, entities, pages })
+      const own = new OwnValues(this.#location, { cards, entities, pages })
       const { missing } = own
       const foreign = this.#purpose === 'work' ? this.#foreign.plan(entities, attempt === 1) : null
       const values = await this.#mget([
@@ -181,7 +182,7 @@ export class RedisPartitionSession implements PartitionSession, PartitionOwner {
         if (isSluiceError(error, 'SLUICE_STATE_CORRUPT')) return { kind: 'lost', loss: 'corrupt' }
         throw error
       }
-      if (found !== undefined && found.damaged !== null) await this.#tellOwner(found.damaged)
+      if (found !== undefined && found.damaged !== null) await this.#notifyOwner(found.damaged)
       return {
         kind: 'read',
         snapshot: new Snapshot({
@@ -199,35 +200,38 @@ export class RedisPartitionSession implements PartitionSession, PartitionOwner {
     { entities, messages: needed }: LateNeeds,
     next: Frontier,
   ): Promise<PartitionReading> {
-    if (!(snapshot instanceof Snapshot)) throw new TypeError('The snapshot is of another store.')
+    if (!(snapshot instanceof Snapshot))
+      throw new TypeError('The snapshot belongs to another store.')
     const messages = this.#messages
     const pages = messages.unreadOf(needed.map(({ offset }) => offset))
     const more = await this.#read([], entities, pages, next)
     if (more.kind !== 'read') return more
-    // A message that should be there and is not is lost state, never one that nobody has kept.
+    // A message that should be stored and is missing is lost state, never a message that was not stored.
     const fromMs = revisableFromMs(this.#progress.newestEventMs)
     const isGone = ({ offset, eventTimeMs }: NeededMessage): boolean =>
       eventTimeMs >= fromMs && messages.find(offset) === null
     if (needed.some(isGone)) return { kind: 'lost', loss: 'corrupt' }
-    // The first reading's cut stands for the whole batch; what others have added since lies outside of it.
-    if (more.snapshot instanceof Snapshot) more.snapshot.giveTo(snapshot)
+    // The frontier of the first read applies to the whole batch; what others have added since is outside it.
+    if (more.snapshot instanceof Snapshot) more.snapshot.mergeInto(snapshot)
     return { kind: 'read', snapshot }
   }
 
   beginFold(snapshot: PartitionSnapshot): void {
-    if (!(snapshot instanceof Snapshot)) throw new TypeError('The snapshot is of another store.')
+    if (!(snapshot instanceof Snapshot))
+      throw new TypeError('The snapshot belongs to another store.')
     snapshot.seeFolded()
     this.#folded = null
   }
 
   endFold(snapshot: PartitionSnapshot, progress: PartitionProgress): void {
-    if (!(snapshot instanceof Snapshot)) throw new TypeError('The snapshot is of another store.')
+    if (!(snapshot instanceof Snapshot))
+      throw new TypeError('The snapshot belongs to another store.')
     if (this.#isClosed) return
     for (const index of snapshot.parts.changed) {
       this.#shared.owners.notePresent(this.#partition, this, snapshot.parts.idAt(index))
     }
-    snapshot.cards.keepChanged(this.kept)
-    snapshot.parts.keepChanged(this.kept)
+    snapshot.cards.cacheChanged(this.kept)
+    snapshot.parts.cacheChanged(this.kept)
     this.#folded = progress
   }
 
@@ -236,7 +240,8 @@ export class RedisPartitionSession implements PartitionSession, PartitionOwner {
     progress: PartitionProgress,
     committed: CommittedFrontier,
   ): Promise<WriteReply> {
-    if (!(snapshot instanceof Snapshot)) throw new TypeError('The snapshot is of another store.')
+    if (!(snapshot instanceof Snapshot))
+      throw new TypeError('The snapshot belongs to another store.')
     const { commands } = this.#shared
     const codec = this.#codec
     const { generation } = progress
@@ -252,7 +257,7 @@ export class RedisPartitionSession implements PartitionSession, PartitionOwner {
         ...[written.wholeKeys.length, bytes, packLengths(written)],
       ),
     )
-    // After a failure the session is closed, and what may still be on its way is left alone.
+    // After a failure the session is closed, and the buffers of a write in flight are not reused.
     codec.recycle()
     if (reply !== 1) return reply === 0 ? 'fenced' : 'lost'
     this.#leftText = text
@@ -288,7 +293,7 @@ export class RedisPartitionSession implements PartitionSession, PartitionOwner {
     this.#foreign.close()
   }
 
-  get #place(): OwnPlace {
+  get #location(): ValueLocation {
     const { generation } = this.#progress
     const [codec, messages] = [this.#codec, this.#messages]
     return { codec, keys: this.#keys, generation, kept: this.kept, messages }
@@ -298,7 +303,7 @@ export class RedisPartitionSession implements PartitionSession, PartitionOwner {
     return this.#purpose === 'work' ? this.#keys.progress : this.#keys.restore
   }
 
-  /** What the first two values, epoch and progress, say; null when the state is as we left it. */
+  /** Interprets the first two values, epoch and progress; null means that the state is as this session left it. */
   #verdict([epochBytes, leftBytes]: readonly (Buffer | null)[]): Exclude<
     PartitionReading,
     { readonly kind: 'read' }
@@ -315,11 +320,14 @@ export class RedisPartitionSession implements PartitionSession, PartitionOwner {
     return null
   }
 
-  async #tellOwner({ noteKey, note }: DamagedPart): Promise<void> {
+  async #notifyOwner({ noteKey, note }: DamagedPart): Promise<void> {
     await this.#call('write', () => this.#shared.commands.set(noteKey, encodeDamage(note)))
   }
 
-  /** A reader says that a value of ours is damaged: true when we cannot read it either. */
+  /**
+   * Checks a reader's note that a value of this partition is damaged. Returns true if this session cannot decode it
+   * either.
+   */
   async #isDamaged(bytes: Buffer | null): Promise<boolean> {
     const note = decodeDamage(bytes?.toString() ?? '')
     if (note === null) return false

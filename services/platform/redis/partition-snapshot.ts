@@ -1,38 +1,38 @@
-// The values that one micro-batch folds into. It remembers which were asked for: those are written back.
+// Values into which one micro-batch is folded. It records which of them were handed out: those are written back.
 
 import type { CardHistory } from '../../core/features/state/card-history.ts'
-import type { Cut, EntityPart } from '../../core/features/state/entity-part.ts'
+import type { Frontier, EntityPart } from '../../core/features/state/entity-part.ts'
 import { entityKeyOf, type EntityKind } from '../../core/features/catalogue/feature-definition.ts'
 import type { ReadablePart } from '../../core/features/engine/fold-state.ts'
 import type { PartitionProgress } from '../../core/stream/partition-progress.ts'
 import type { PartitionSnapshot } from './partition-store-contract.ts'
 import type { MessagePages } from './message-pages.ts'
-import type { ForeignReading, MutableCut, OtherParts } from './foreign-parts.ts'
-import type { HeldValues } from './own-values.ts'
+import type { ForeignReading, MutableFrontier, OtherParts } from './foreign-parts.ts'
+import type { PinnedValues } from './own-values.ts'
 
 const NO_PARTS: readonly ReadablePart[] = []
 const NO_PROGRESS: readonly (PartitionProgress | null)[] = []
 
 export interface SnapshotContent {
-  readonly cards: HeldValues<string, CardHistory>
-  /** The parts of this partition. */
-  readonly parts: HeldValues<number, EntityPart>
-  /** Of the other partitions, in the order of the parts; null where they are not read. */
+  readonly cards: PinnedValues<string, CardHistory>
+  /** Partial aggregates of this partition. */
+  readonly parts: PinnedValues<number, EntityPart>
+  /** Partial aggregates of the other partitions, in the order of `parts`; null if they are not read. */
   readonly foreign: ForeignReading | null
   readonly messages: MessagePages
 }
 
-/** Everything is decoded already: what cannot be read was found before the batch changed anything. */
+/** All values are decoded: an undecodable value was found before the batch changed anything. */
 export class Snapshot implements PartitionSnapshot {
   readonly messages: MessagePages
-  readonly cards: HeldValues<string, CardHistory>
-  readonly parts: HeldValues<number, EntityPart>
+  readonly cards: PinnedValues<string, CardHistory>
+  readonly parts: PinnedValues<number, EntityPart>
   entityHorizonMs = -Infinity
   readonly #others: OtherParts[]
-  /** Null once it can no longer be moved. */
+  /** Null once the frontier can no longer advance. */
   #foreign: ForeignReading | null
-  readonly #cuts: readonly MutableCut[]
-  /** The part that was looked up last: a fold asks for the others' parts, then for the own one. */
+  readonly #frontiers: readonly MutableFrontier[]
+  /** The last lookup: a fold needs the others' partial aggregates, then its own. */
   #lastKey = -1
   #lastIndex = -1
 
@@ -43,12 +43,12 @@ export class Snapshot implements PartitionSnapshot {
     this.cards = cards
     this.parts = parts
     this.#others = foreign?.others ?? []
-    this.#cuts = foreign?.cuts ?? []
+    this.#frontiers = foreign?.frontiers ?? []
     this.#foreign = foreign
     this.messages = messages
   }
 
-  /** The batch is folded now: it sees what the other partitions of this process have folded. */
+  /** Called when the batch is folded: includes what the other partitions of this process have folded. */
   seeFolded(): void {
     this.#foreign?.seeFolded()
   }
@@ -79,7 +79,7 @@ export class Snapshot implements PartitionSnapshot {
     return part
   }
 
-  /** Null also for an entity that was not read: what is not known is never "no activity". Hot path. */
+  /** Null also for an entity that was not read: unknown is never "no activity". Hot path. */
   otherEntities(kind: EntityKind, ref: number): readonly ReadablePart[] | null {
     const index = this.#find(entityKeyOf(kind, ref))
     if (index < 0) return null
@@ -87,12 +87,12 @@ export class Snapshot implements PartitionSnapshot {
     return others === undefined ? NO_PARTS : others
   }
 
-  /** Adds the entities read here to a snapshot that was read before for the same batch, within that one's cut. */
-  giveTo(first: Snapshot): void {
+  /** Adds the entities read here to an earlier snapshot of the same batch, within the frontiers of that one. */
+  mergeInto(first: Snapshot): void {
     first.#foreign = null
     for (let index = 0; index < this.parts.size; index += 1) {
       const id = this.parts.idAt(index)
-      // What the first reading saw stands.
+      // What the first read saw is kept.
       if (first.parts.indexOf(id) >= 0) continue
       const others = this.#others[index]
       const within = others?.flatMap(({ part, frontier }) => {
@@ -113,10 +113,12 @@ export class Snapshot implements PartitionSnapshot {
     return this.#lastIndex
   }
 
-  /** The cut that the first snapshot had of the partition whose cut is this one by now. */
-  #frontierOf(first: Snapshot, frontier: Cut): Cut | null {
-    const partition = this.#cuts.findIndex((cut) => cut === frontier)
-    return (first.progress[partition] ?? null) === null ? null : (first.#cuts[partition] ?? null)
+  /** Frontier of the first snapshot for the partition to which this frontier belongs. */
+  #frontierOf(first: Snapshot, frontier: Frontier): Frontier | null {
+    const partition = this.#frontiers.findIndex((each) => each === frontier)
+    return (first.progress[partition] ?? null) === null
+      ? null
+      : (first.#frontiers[partition] ?? null)
   }
 }
 

@@ -1,4 +1,4 @@
-// What a partition asks of the store of its state, and what it gets.
+// Contract between a partition and the store of its state.
 
 import type { CardLookup, PartitionState } from '../../core/features/engine/fold-state.ts'
 import type { Frontier, PartitionProgress } from '../../core/stream/partition-progress.ts'
@@ -9,48 +9,51 @@ import type { RedisServerInfo } from './server-info.ts'
 
 export type WriteReply = 'written' | 'fenced' | 'lost'
 
-/** How a partition's read shows that its state is no longer what it left. */
+/** Ways in which a read shows that the partition's state is no longer as it was left. */
 export type ReadLoss = 'emptied' | 'rolled_back' | 'corrupt'
 
 export interface PartitionStoreOptions extends RedisConnection {
-  /** Where changes of the connection are logged; nowhere when absent. */
+  /** Logger for changes of the connection; none by default. */
   readonly log?: Logger
   readonly streamId: string
   readonly partitionCount: number
-  /** Longest wait for an answer, unless a session says otherwise. */
+  /** Longest wait for a reply, unless a session has its own limit. */
   readonly answerMsMax: number
-  /** Bytes of state, over all partitions, that may stay decoded in memory. */
+  /** Maximum bytes of decoded state in memory, over all partitions. */
   readonly cacheBytesMax: number
-  /** Open although Redis is away; the client goes on trying. What Redis refuses is an error all the same. */
+  /** Opens even if Redis is unavailable; the client keeps trying to connect. A refusal by Redis is still an error. */
   readonly mayBeAway?: boolean
-  /** Called once per command that crossed the wire, when it has ended, well or not. */
+  /** Called once per command that was sent, when it has ended, successfully or not. */
   readonly onRoundTrip: (operation: RedisOperation, durationMs: number) => void
   readonly onConnection: (isUp: boolean) => void
 }
 
-/** What stands in Redis for a partition, before a session is opened. */
+/** Stored state of a partition, before a session is opened. */
 export interface PartitionStatus {
-  /** Null: none, or of another layout. */
+  /** Null if there is none, or it has another layout. */
   readonly progress: PartitionProgress | null
-  /** How far a rebuild has come that was not finished; null when there is none. */
+  /** Progress of an unfinished rebuild; null if there is none. */
   readonly restore: PartitionProgress | null
-  /** As stored. */
+  /** The texts as stored. */
   readonly texts: { readonly progress: string; readonly restore: string }
 }
 
-/** What a batch needs: state to fold into, and how far each partition was when it was read. */
+/** Input of a batch: state to fold into, and the progress of each partition at the time of the read. */
 export interface PartitionSnapshot extends PartitionState, CardLookup {
   readonly progress: readonly (PartitionProgress | null)[]
-  /** Set by a live partition once it knows how far the others are. */
+  /** Set by a live partition once the progress of the others is known. */
   entityHorizonMs: number
 }
 
-/** What is committed, and the newest event time in it; -1 for none. */
+/** The committed offsets, and the newest event time below them; -1 for none. */
 export interface CommittedFrontier extends Frontier {
   readonly newestEventMs: number
 }
 
-/** What late transactions of a batch look at besides: entities of decisions that they change, and their messages. */
+/**
+ * Further input for late transactions of a batch: entities of the decisions that they change, and the messages of
+ * those.
+ */
 export interface LateNeeds {
   readonly entities: readonly number[]
   readonly messages: readonly NeededMessage[]
@@ -68,68 +71,68 @@ export type PartitionReading =
   | { readonly kind: 'lost'; readonly loss: ReadLoss }
 
 /**
- * The state of one partition under one epoch. What it has read or written stays decoded in memory: true as long as each
- * write succeeds, so after any failure the session must be closed.
+ * State of one partition under one epoch. What was read or written stays decoded in memory. That is correct only while
+ * each write succeeds, so the session must be closed after any failure.
  */
 export interface PartitionSession {
   readonly epoch: number
-  /** What the state holds. */
+  /** Coverage of the state. */
   readonly progress: PartitionProgress
-  /** Fills a generation that does not count yet. */
+  /** True if the session fills a generation that is not current yet. */
   readonly isRebuild: boolean
-  /** Longest wait for an answer. */
+  /** Longest wait for a reply. */
   answerMsMax: number
-  /** Cards, and entities (by `entityKeyOf`) in all partitions. Offsets from `next` on are still to be decided. */
+  /** Reads cards, and entities (by `entityKeyOf`) in all partitions. Offsets from `next` on are not decided yet. */
   read(
     cards: readonly string[],
     entities: readonly number[],
     next: Frontier,
   ): Promise<PartitionReading>
-  /** Adds to what was read for a batch what late transactions look at. A message that is not there is lost state. */
+  /** Adds what late transactions need to what was read for a batch. A missing message is lost state. */
   readMore(snapshot: PartitionSnapshot, needs: LateNeeds, next: Frontier): Promise<PartitionReading>
   /**
-   * A batch is folded into the snapshot between these two calls, without a wait: it sees what other partitions of this
-   * process have folded by then, and they see what it has folded, `progress`, from then on.
+   * A batch is folded into the snapshot between these two calls, without waiting. It sees what other partitions of this
+   * process have folded until then, and from then on they see what it has folded, `progress`.
    */
   beginFold(snapshot: PartitionSnapshot): void
   endFold(snapshot: PartitionSnapshot, progress: PartitionProgress): void
-  /** Writes every card and own terminal that the snapshot handed out, compacted up to `committed`. */
+  /** Writes every card and own partial aggregate that the snapshot handed out, compacted up to `committed`. */
   write(
     snapshot: PartitionSnapshot,
     progress: PartitionProgress,
     committed: CommittedFrontier,
   ): Promise<WriteReply>
-  /** Whether the state is still as we left it. */
+  /** Checks whether the state is still as this session left it. */
   confirm(): Promise<Exclude<PartitionReading['kind'], 'read'> | 'stands'>
-  /** Makes a rebuilt generation the one that counts. From then on the session is an ordinary one. */
+  /** Makes a rebuilt generation the current one. The session is an ordinary one from then on. */
   switchOver(): Promise<WriteReply>
-  /** Forgets what is in memory. */
+  /** Discards everything in memory. */
   close(): void
 }
 
 export interface PartitionStore {
-  /** Whether the connection stands; shown beside readiness. */
+  /** Whether the connection is up; reported alongside readiness. */
   readonly isUp: boolean
   /**
    * Makes this owner the only one that can write the partition. `heldEpoch` is null for a new assignment, which always
-   * wins; an owner that starts over gives the epoch it holds. Returns the new epoch, or null when another
-   * owner has taken over.
+   * wins; an owner that restarts passes the epoch it holds. Returns the new epoch, or null if another owner has taken
+   * over.
    */
   claim(partition: number, heldEpoch: number | null): Promise<number | null>
   readStatus(partition: number): Promise<PartitionStatus>
   readProgress(): Promise<readonly (PartitionProgress | null)[]>
   /**
-   * Opens the state that `progress` describes. A `rebuild` fills a generation that counts only once it is switched
-   * to, and reads nothing of other partitions.
+   * Opens the state that `progress` describes. A `rebuild` fills a generation that becomes current only with
+   * `switchOver`, and reads nothing of other partitions.
    */
   open(
     partition: number,
     epoch: number,
-    standing: PartitionStatus,
+    status: PartitionStatus,
     progress: PartitionProgress,
     purpose: 'work' | 'rebuild',
   ): PartitionSession
-  /** What the server says of its memory; null when it leaves that out. */
+  /** Memory statistics of the server; null if it does not report them. */
   readServerInfo(): Promise<RedisServerInfo | null>
   close(): Promise<void>
 }

@@ -1,4 +1,4 @@
-// State of partitions in Redis: who owns a partition, and where its state stands. What a micro-batch reads and writes is in
+// State of partitions in Redis: ownership, and the location of the state. The reads and writes of a micro-batch are in
 // partition-session.ts.
 
 import { readFileSync } from 'node:fs'
@@ -31,13 +31,13 @@ import { StateCodec } from './state-codec.ts'
 import { ValueCache } from './value-cache.ts'
 import { within } from '../within.ts'
 
-/** A connection on which nothing comes back for this long is given up and opened anew. */
+/** A connection without any reply for this long is closed and opened again. */
 export const SILENCE_MS_MAX = 5_000
-/** A new assignment reads which epoch stands and claims over it; somebody else may do so in between. */
+/** A new assignment reads the current epoch and claims over it; another owner may do so in between. */
 const CLAIM_ATTEMPTS_MAX = 5
 
-/** Redis answers so when it may not write, or not yet answer: a replica, or one that is loading its file. */
-const NOT_THE_MASTER = /^(?:READONLY|MASTERDOWN|LOADING)\b/
+/** Replies of a server that may not be written, or cannot reply yet: a replica, or one that is loading its file. */
+const NOT_WRITABLE = /^(?:READONLY|MASTERDOWN|LOADING)\b/
 
 const script = (name: string): string => readFileSync(join(import.meta.dirname, name), 'utf8')
 const scripts = {
@@ -46,7 +46,7 @@ const scripts = {
   claimPartition: { lua: script('claim.lua'), numberOfKeys: 1 },
 }
 
-/** The client of the store, with the store's scripts. */
+/** Opens the client of the store, with the store's scripts. */
 export function openPartitionRedis(options: PartitionStoreOptions): PartitionRedis {
   return openRedis(
     options,
@@ -55,11 +55,11 @@ export function openPartitionRedis(options: PartitionStoreOptions): PartitionRed
       commandTimeout: SILENCE_MS_MAX,
       socketTimeout: SILENCE_MS_MAX,
       retryStrategy: (attempt) => Math.min(50 * attempt, 1_000),
-      // After a fail-over the old master may live on as a replica, and this connection stays on it: open another one,
-      // which goes to where the address points now, and send the command again (2). Sending again is safe: a server that
-      // answers so has done nothing, and whatever was in flight beside it is fenced by its epoch and writes whole
-      // values, so that doing it twice is doing it once.
-      reconnectOnError: ({ message }) => (NOT_THE_MASTER.test(message) ? 2 : false),
+      // After a fail-over the old master may continue as a replica, and this connection stays on it. The client then
+      // opens another connection, to the current target of the address, and sends the command again (2). That is safe:
+      // a server with such a reply has done nothing. Other commands in flight are fenced by their epoch and write whole
+      // values, so repeating them has no effect.
+      reconnectOnError: ({ message }) => (NOT_WRITABLE.test(message) ? 2 : false),
       scripts,
     },
     options.log,
@@ -67,7 +67,8 @@ export function openPartitionRedis(options: PartitionStoreOptions): PartitionRed
 }
 
 /**
- * Connects, to a Redis that may be written and is no cluster, else SLUICE_CONFIG_INVALID. Commands fail with SLUICE_FEATURE_STORE_UNAVAILABLE while Redis is away.
+ * Connects to Redis. Commands fail with SLUICE_FEATURE_STORE_UNAVAILABLE while Redis is unavailable.
+ * @throws SluiceError SLUICE_CONFIG_INVALID if the server is read-only or a cluster.
  */
 export async function openPartitionStore(
   options: PartitionStoreOptions,
@@ -79,7 +80,7 @@ export async function openPartitionStore(
   redis.on('close', () => {
     options.onConnection(false)
   })
-  // The first failure tells why; what the commands see later is only that the connection is closed.
+  // The first failure has the reason; commands later only see that the connection is closed.
   let firstFailure: Error | null = null
   redis.once('error', (error: Error) => {
     firstFailure = error
@@ -113,7 +114,7 @@ class RedisPartitionStore implements PartitionStore {
   readonly #options: PartitionStoreOptions
   readonly #keys: readonly PartitionKeys[]
   readonly #shared: SessionShared
-  /** By partition, the claim that was last sent and not answered. */
+  /** By partition, the last claim that was sent and not answered. */
   readonly #unanswered = new Map<number, { readonly ended: number; readonly epoch: number }>()
 
   constructor(redis: PartitionRedis, options: PartitionStoreOptions) {
@@ -142,19 +143,19 @@ class RedisPartitionStore implements PartitionStore {
       const epoch = await this.#claimOver(partition, heldEpoch)
       if (epoch !== null || heldEpoch !== null) return epoch
     }
-    throw unavailable('claim', new Error('Others claim the partition at the same time.'))
+    throw unavailable('claim', new Error('Other owners claim the partition at the same time.'))
   }
 
-  /** Null when the epoch that was to be ended is no longer the last one. */
+  /** Returns null if the epoch to be ended is no longer the last one. */
   async #claimOver(partition: number, heldEpoch: number | null): Promise<number | null> {
     const { epoch: key } = this.#keysOf(partition)
     const { answerMsMax } = this.#options
-    // A claim always names what it ends, so that one that arrives late, after a later one, changes nothing. And one that
-    // was not answered is sent again as it was: whichever arrives first, it is the same epoch.
+    // A claim always names the epoch that it ends, so that one that arrives late, after a later one, changes nothing. A
+    // claim without a reply is sent again unchanged: whichever arrives first, the epoch is the same.
     const sent = this.#unanswered.get(partition)
     const isAgain = sent !== undefined && sent.ended >= (heldEpoch ?? 0)
     const ended = isAgain ? sent.ended : (heldEpoch ?? (await this.#readEpoch(key)))
-    // At least the wall clock, so that epochs keep rising when Redis has lost them.
+    // At least the wall clock, so that epochs keep rising if Redis has lost them.
     const epoch = isAgain ? sent.epoch : Math.max(Date.now(), ended + 1)
     this.#unanswered.set(partition, { ended, epoch })
     const reply = await this.#call('claim', answerMsMax, () =>
@@ -166,8 +167,8 @@ class RedisPartitionStore implements PartitionStore {
 
   #readEpoch(key: string): Promise<number> {
     return this.#call('claim', this.#options.answerMsMax, async () => {
-      const [standing] = await this.#redis.mget(key)
-      return Number(standing ?? 0)
+      const [current] = await this.#redis.mget(key)
+      return Number(current ?? 0)
     })
   }
 
@@ -200,7 +201,7 @@ class RedisPartitionStore implements PartitionStore {
     purpose: 'work' | 'rebuild',
   ): PartitionSession {
     const leftText = purpose === 'work' ? texts.progress : texts.restore
-    // A rebuild that has come far enough is gone on with as the state.
+    // A rebuild that has come far enough continues as the state.
     const runs = [texts.progress, texts.restore].flatMap((text) =>
       pageRunsOf(text, progress.generation),
     )

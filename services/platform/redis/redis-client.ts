@@ -1,4 +1,4 @@
-// The one place that opens a Redis client: address, user, TLS and log of every service and command.
+// Opens every Redis client of services and commands: address, user, TLS and log.
 
 import { Redis, type RedisOptions } from 'ioredis'
 import { tlsOptions } from '../config/secrets.ts'
@@ -7,8 +7,8 @@ import type { RedisConnection } from './redis-connection.ts'
 import { logRedisEvents } from './redis-log.ts'
 
 /**
- * Opens a client that connects when `connect` is called. Its error events end no process: each command reports its
- * own failure.
+ * Opens a client that connects when `connect` is called. Its error events do not end the process: each command reports
+ * its own failure.
  */
 export function openRedis(
   { url, security }: RedisConnection,

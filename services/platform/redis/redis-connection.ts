@@ -1,4 +1,4 @@
-// How Redis is reached: address, user and TLS, as every service and command reads them from the environment.
+// Connection settings of Redis: address, user and TLS, as every service and command reads them from the environment.
 
 import type { EnvReader } from '../config/env-reader.ts'
 import { hasTlsFiles, readSecret, readTlsFiles, Secret, type TlsFiles } from '../config/secrets.ts'
@@ -6,16 +6,16 @@ import { VARIABLES } from '../config/variables.ts'
 
 const USERNAME_CHARACTERS_MAX = 256
 
-/** Who we are to Redis, and whom we trust. */
+/** Credentials of the client, and the authorities it trusts. */
 export interface RedisSecurity {
-  /** Null: Redis' default user. */
+  /** Null means Redis' default user. */
   readonly username: string | null
   readonly password: Secret | null
-  /** Files for a rediss:// address; null: the system's authorities. */
+  /** Files for a rediss:// address; null means the system's authorities. */
   readonly tls: TlsFiles | null
 }
 
-/** Everything needed to reach a Redis. The URL carries no user and no password, so it may be shown. */
+/** Settings to connect to a Redis. The URL has no user and no password, so it may be shown. */
 export interface RedisConnection {
   readonly url: string
   readonly security?: RedisSecurity | undefined
@@ -69,7 +69,7 @@ interface SplitUrl {
   readonly password: Secret | null
 }
 
-/** Takes user and password out of the URL, from wherever the client would accept them. */
+/** Removes user and password from the URL, wherever the client would accept them. */
 function splitUrl(read: EnvReader, text: string): SplitUrl {
   const nothing = { url: text, username: null, password: null }
   if (!/^rediss?:\/\/[^/]/.test(text) || !URL.canParse(text)) {
@@ -99,7 +99,7 @@ function decode(text: string): string {
   }
 }
 
-/** The URL as it may be shown: without user, password and options. */
+/** The URL in a form that may be shown: without user, password and options. */
 export function withoutPassword(url: string): string {
   return url.replace(/\/\/.*@/, '//').replace(/[?#].*$/, '')
 }

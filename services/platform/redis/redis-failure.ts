@@ -1,4 +1,4 @@
-// What a failure of the Redis client means, as an error that says what to do.
+// Translates a failure of the Redis client into an error that says what to do.
 
 import { SluiceError } from '../../core/errors.ts'
 import { probePort } from '../probe-port.ts'
@@ -15,8 +15,8 @@ const PORT_DEFAULT = 6_379
 const GREETING = Buffer.from('PING\r\n')
 
 /**
- * SLUICE_ACCESS_DENIED or SLUICE_TLS_FAILED when that is what stands behind the error; null when it is something
- * else, such as a Redis that is away.
+ * Returns SLUICE_ACCESS_DENIED or SLUICE_TLS_FAILED if that is the cause of the error; null for other causes, such as
+ * an unavailable Redis.
  */
 export function redisRefusal(error: unknown): SluiceError | null {
   for (const cause of causesOf(error)) {
@@ -37,12 +37,12 @@ export function redisRefusal(error: unknown): SluiceError | null {
   return null
 }
 
-/** The error without what the client hangs on it: the arguments of a refused AUTH are the password. */
+/** The error without the properties that the client adds: the arguments of a refused AUTH are the password. */
 export function bareCause(error: unknown): Error {
   return new Error(error instanceof Error ? error.message : String(error))
 }
 
-/** As `redisRefusal`; where the client only knows that there is no connection, the port is asked what it speaks. */
+/** As `redisRefusal`. If the client only reports that there is no connection, the port is probed for its protocol. */
 export async function explainRedis(
   { url }: RedisConnection,
   ...errors: readonly unknown[]

@@ -1,19 +1,19 @@
-// What the Redis client says, as lines of our log: one when the connection is lost, one when it is back, and each
-// kind of error once in between, however often the client tries.
+// Logs events of the Redis client: one line when the connection is lost, one when it is back, and each kind of error
+// once in between, however often the client retries.
 
 import type { Redis } from 'ioredis'
 import { systemClock } from '../clock.ts'
 import { type Logger, LogLimit } from '../log.ts'
 
-/** The same error is written at most once in this time. */
+/** Minimum time between two lines for the same error. */
 const REPEAT_MS_MIN = 60_000
 
-/** The events of ioredis that are followed. */
+/** The events of ioredis that are logged. */
 type Followed = Pick<Redis, 'on'>
 
 /**
- * Logs changes of the connection. It also listens to `error`, without which an error would end the process. Being
- * closed on purpose is no loss and is not logged.
+ * Logs changes of the connection. It also listens to `error`, since an unhandled error would end the process. An
+ * intentional close is not logged.
  */
 export function logRedisEvents(
   redis: Followed,
@@ -26,9 +26,12 @@ export function logRedisEvents(
   redis.on('error', (error: Error & { readonly code?: string }) => {
     const leftOut = limit.admit(error.code ?? error.message, monotonicMs())
     if (leftOut === null) return
-    log.warn({ error, ...(leftOut === 0 ? {} : { leftOut }) }, 'The Redis client has met an error.')
+    log.warn(
+      { error, ...(leftOut === 0 ? {} : { leftOut }) },
+      'The Redis client reported an error.',
+    )
   })
-  // Said after a connection was lost and before each attempt, and not when the connection is closed on purpose.
+  // Emitted after a connection was lost and before each attempt, but not after an intentional close.
   redis.on('reconnecting', () => {
     attempts += 1
     if (awaySinceMs !== null) return

@@ -1,15 +1,15 @@
-// What Redis says of itself, out of its INFO reply.
+// Parses the INFO reply of Redis.
 
 /** Memory and evictions of one Redis server. */
 export interface RedisServerInfo {
   readonly usedMemoryBytes: number
-  /** 0 for no limit. */
+  /** 0 means no limit. */
   readonly maxMemoryBytes: number
   /** Since the server's start. */
   readonly evictedKeys: number
 }
 
-/** Why the server cannot hold the state, for people; null when it can, or does not say. */
+/** Reason why the server cannot store the state, for people; null if it can, or does not say. */
 export function serverFault(reply: string): string | null {
   if (/^cluster_enabled:1\r?$/m.test(reply)) {
     return (
@@ -22,7 +22,7 @@ export function serverFault(reply: string): string | null {
   return null
 }
 
-/** Reads the fields; null when one is missing or no number, as a proxy in between may leave it. */
+/** Reads the fields; null if one is missing or not a number, as a proxy in between may cause. */
 export function parseServerInfo(reply: string): RedisServerInfo | null {
   const numberOf = (field: string): number => {
     const found = new RegExp(`^${field}:(\\d+)\\r?$`, 'm').exec(reply)

@@ -1,4 +1,4 @@
-// Turns values into the bytes that are stored, and back.
+// Encodes values into their stored form, and decodes them.
 
 import { ByteWriter } from '../../core/features/state/bytes.ts'
 import { CardHistory } from '../../core/features/state/card-history.ts'
@@ -11,12 +11,15 @@ import {
 import type { EntityPart } from '../../core/features/state/entity-part.ts'
 import type { MessagePage } from '../../core/features/state/message-page.ts'
 
-/** Turns values into bytes, and back. What is encoded is kept, one value after the other, until it is taken. */
+/** Encodes and decodes values. Encoded values are collected, one after the other, until `take`. */
 export class StateCodec {
   readonly #whole = new ByteWriter()
   readonly #added = new ByteWriter()
 
-  /** The whole value. `day` is the present one: what was written whole on another takes no additions. Returns its length. */
+  /**
+   * Encodes a value whole. `day` is today: no additions are made to a value that was written whole on another day.
+   * Returns the length.
+   */
   encode(value: CardHistory | EntityPart, day: number): number {
     const writer = this.#whole
     if (value instanceof CardHistory) writeCard(value, writer, day)
@@ -26,14 +29,14 @@ export class StateCodec {
     return length
   }
 
-  /** A page of messages, which may not change until all is taken. Returns its length. */
+  /** Encodes a page of messages, which must not change until `take`. Returns the length. */
   encodePage(page: MessagePage): number {
     const value = page.seal()
     this.#whole.keepElsewhere(value)
     return value.length
   }
 
-  /** What has to be appended to what is stored. Returns its length; null when the whole has to be written. */
+  /** Encodes the addition to the stored value. Returns its length; null means that the whole value must be encoded. */
   encodeAddition(value: CardHistory | EntityPart, day: number): number | null {
     const writer = this.#added
     const length =
@@ -44,19 +47,19 @@ export class StateCodec {
     return length
   }
 
-  /** All that was encoded since the last time, whole values first. */
+  /** Returns everything encoded since the last call, whole values first. */
   take(): Buffer {
     return Buffer.concat([...this.#whole.takeKept(), ...this.#added.takeKept()])
   }
 
-  /** What was encoded so far is not looked at any more: its room is used again. */
+  /** Reuses the buffers; no value taken before may be read any more. */
   recycle(): void {
     this.#whole.recycle()
     this.#added.recycle()
   }
 
   /**
-   * A card, without what is still to be decided: events from `nextOffset` on were written before a crash.
+   * Decodes a card without events from `nextOffset` on, which were written before a crash and are decided again.
    * @throws SluiceError SLUICE_STATE_CORRUPT
    */
   decodeCard(bytes: Buffer | null, nextOffset: number): CardHistory {

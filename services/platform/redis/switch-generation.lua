@@ -1,6 +1,6 @@
--- Makes a rebuilt state the one that counts, unless somebody else owns the partition by now.
+-- Makes a rebuilt state the current one, unless another owner has claimed the partition.
 -- KEYS: 1 epoch, 2 restore, 3 progress, 4 damage
--- ARGV: 1 our epoch, 2 restore as we left it
+-- ARGV: 1 epoch of the owner, 2 restore as the owner left it
 -- Reply: 1 switched; 0 fenced, a later epoch exists; -1 Redis has lost data
 local epoch = redis.call('GET', KEYS[1])
 if not epoch or tonumber(epoch) < tonumber(ARGV[1]) then

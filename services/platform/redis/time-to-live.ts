@@ -1,13 +1,13 @@
-// How long a value stays in Redis after it was last written whole; what is appended later that day does not change that.
+// Time to live of a value in Redis, counted from its last whole write; additions later that day do not extend it.
 
 import { DAY_MS, LATENESS_MS, REACH_MS, SECOND_MS } from '../../core/features/catalogue/time.ts'
 
 /**
- * Values live as long as any feature can reach them, plus a tolerated stand-still of the stream, plus the day on which
- * more may be appended.
+ * As long as any feature can reach the value, plus 7 days of a tolerated standstill of the stream, plus the day on
+ * which additions are possible.
  */
 const TIME_TO_LIVE_S = Math.ceil((REACH_MS + LATENESS_MS + 7 * DAY_MS + DAY_MS) / SECOND_MS)
-/** Upward only, so that keys written together do not expire together. */
+/** Only added, so that keys written together do not expire together. */
 const TIME_TO_LIVE_JITTER_S = DAY_MS / SECOND_MS
 
 export function timeToLiveS(): number {

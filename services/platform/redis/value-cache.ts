@@ -1,99 +1,99 @@
-// Decoded values that stay in memory between the micro-batches of a partition session. One bound in bytes for all partitions of a process:
-// how many of them there are changes with every rebalance. What goes first is what was not used since its turn came last
-// (the clock of second chance, Corbato 1968): nearly the least recently used, and to put a value again marks it.
+// Decoded values that stay in memory between the micro-batches of a partition session. One limit in bytes applies to
+// all partitions of a process, since their number changes with every rebalance. Eviction is CLOCK (Corbato 1968), an
+// approximation of least recently used: an entry that was not put again since the hand last passed goes first.
 
-/** What a value is kept under. */
+/** Key of a cached value. */
 export type ValueId = string | number
 
-/** A value in its place. */
-export interface KeptValue {
+/** Entry of a value in the cache. */
+export interface CachedValue {
   readonly value: unknown
 }
 
-interface Kept extends KeptValue {
-  readonly owner: KeptValues
+interface Entry extends CachedValue {
+  readonly owner: CachedValues
   readonly id: ValueId
   value: unknown
   bytes: number
-  /** Put again since its turn came last. */
+  /** Put again since the hand last passed. */
   isUsed: boolean
-  /** Given up: the place is another one by now. */
-  isGone: boolean
+  /** No longer in the cache. */
+  isEvicted: boolean
 }
 
 /** The values of one owner. */
-export class KeptValues {
-  /** True once a value had to make room. */
+export class CachedValues {
+  /** True once a value was evicted. */
   isIncomplete = false
-  readonly #order: UseOrder
-  readonly #byId = new Map<ValueId, Kept>()
+  readonly #clock: ClockOrder
+  readonly #byId = new Map<ValueId, Entry>()
 
-  /** By `ValueCache.open`. */
-  constructor(order: UseOrder) {
-    this.#order = order
+  /** Created by `ValueCache.open`. */
+  constructor(clock: ClockOrder) {
+    this.#clock = clock
   }
 
   get size(): number {
     return this.#byId.size
   }
 
-  /** What was put under the id; undefined when that is gone. Hot path. */
+  /** Value under the id; undefined if there is none. Hot path. */
   get(id: ValueId): unknown {
     return this.#byId.get(id)?.value
   }
 
-  /** The place of what was put under the id, which `put` can be told; undefined when that is gone. Hot path. */
-  find(id: ValueId): KeptValue | undefined {
+  /** Entry of the id, which can be passed to `put`; undefined if there is none. Hot path. */
+  find(id: ValueId): CachedValue | undefined {
     return this.#byId.get(id)
   }
 
-  /** Keeps the value, in place of what stood there: at `place`, where the caller knows it. Hot path. */
-  put(id: ValueId, value: unknown, bytes: number, place?: KeptValue): void {
-    const known = place as Kept | undefined
-    let kept = known?.isGone === false ? known : this.#byId.get(id)
-    if (kept === undefined) {
-      kept = { owner: this, id, value, bytes: 0, isUsed: false, isGone: false }
-      this.#byId.set(id, kept)
-      this.#order.add(kept)
-    } else kept.isUsed = true
-    kept.value = value
-    this.#order.resize(kept, bytes)
+  /** Stores the value, replacing the previous one. `knownEntry` is the entry of the id, if the caller has it. Hot path. */
+  put(id: ValueId, value: unknown, bytes: number, knownEntry?: CachedValue): void {
+    const known = knownEntry as Entry | undefined
+    let entry = known?.isEvicted === false ? known : this.#byId.get(id)
+    if (entry === undefined) {
+      entry = { owner: this, id, value, bytes: 0, isUsed: false, isEvicted: false }
+      this.#byId.set(id, entry)
+      this.#clock.add(entry)
+    } else entry.isUsed = true
+    entry.value = value
+    this.#clock.resize(entry, bytes)
   }
 
   clear(): void {
-    for (const kept of this.#byId.values()) this.#order.remove(kept)
+    for (const entry of this.#byId.values()) this.#clock.remove(entry)
     this.#byId.clear()
   }
 
-  /** Called by the cache: the value has to make room. */
-  giveUp(id: ValueId): void {
+  /** Called by the cache when it evicts the value. */
+  evicted(id: ValueId): void {
     this.isIncomplete = true
     this.#byId.delete(id)
   }
 }
 
 export class ValueCache {
-  readonly #order: UseOrder
+  readonly #clock: ClockOrder
 
   constructor(bytesMax: number) {
-    this.#order = new UseOrder(bytesMax)
+    this.#clock = new ClockOrder(bytesMax)
   }
 
   get bytes(): number {
-    return this.#order.bytes
+    return this.#clock.bytes
   }
 
-  /** Room for the values of one more owner. */
-  open(): KeptValues {
-    return new KeptValues(this.#order)
+  /** Opens a view for the values of one more owner. */
+  open(): CachedValues {
+    return new CachedValues(this.#clock)
   }
 }
 
-/** All values, in the order in which their turns come. */
-class UseOrder {
+/** All entries in the order of the clock. */
+class ClockOrder {
   readonly #bytesMax: number
-  readonly #all = new Set<Kept>()
-  /** Whose turn is next. It goes on from where it stood, over and over. */
+  readonly #all = new Set<Entry>()
+  /** The hand: the next entry to examine. It goes round the clock, and resumes where it stopped. */
   #hand = this.#all.values()
   #bytes = 0
 
@@ -105,28 +105,28 @@ class UseOrder {
     return this.#bytes
   }
 
-  add(kept: Kept): void {
-    this.#all.add(kept)
+  add(entry: Entry): void {
+    this.#all.add(entry)
   }
 
-  /** Notes the size of a value, and gives up others, or this one, until there is room for it. */
-  resize(kept: Kept, bytes: number): void {
-    this.#bytes += bytes - kept.bytes
-    kept.bytes = bytes
+  /** Sets the size of a value, then evicts others, or this one, until all fit. */
+  resize(entry: Entry, bytes: number): void {
+    this.#bytes += bytes - entry.bytes
+    entry.bytes = bytes
     while (this.#bytes > this.#bytesMax && this.#all.size > 0) {
       const { done, value: next } = this.#hand.next()
       if (done === true) this.#hand = this.#all.values()
       else if (next.isUsed) next.isUsed = false
       else {
         this.remove(next)
-        next.owner.giveUp(next.id)
+        next.owner.evicted(next.id)
       }
     }
   }
 
-  remove(kept: Kept): void {
-    this.#all.delete(kept)
-    kept.isGone = true
-    this.#bytes -= kept.bytes
+  remove(entry: Entry): void {
+    this.#all.delete(entry)
+    entry.isEvicted = true
+    this.#bytes -= entry.bytes
   }
 }

@@ -1,29 +1,29 @@
-// The values of one write, as the script of a fenced write reads them: keys, lengths, and all bytes in one piece. An
-// argument for each value would cost the client more than to encode it.
+// Values of one write as the script of a fenced write reads them: keys, lengths, and all bytes in one argument. One
+// argument per value would cost the client more than encoding it.
 
-import { forEachNear } from '../../core/features/state/prefetch.ts'
+import { forEachPrefetched } from '../../core/features/state/prefetch.ts'
 import { DAY_MS } from '../../core/features/catalogue/time.ts'
 import { entityName, type PartitionKeys } from './keys.ts'
 import type { Snapshot } from './partition-snapshot.ts'
 import type { CommittedFrontier } from './partition-store-contract.ts'
 import type { StateCodec } from './state-codec.ts'
 
-/** Low bytes first, as the script reads them. */
+/** Little-endian, as the script reads them. */
 const LENGTH_BYTES = 4
 
 export interface ValueWrite {
-  /** Of values that are written whole or taken away, and of those that are appended to. */
+  /** Keys of values that are written whole or removed, and of those that are appended to. */
   readonly wholeKeys: string[]
   readonly addedKeys: string[]
-  /** 0 takes the value away. */
+  /** 0 removes the value. */
   readonly wholeLengths: number[]
-  /** Of each addition: length of the stored value after it, which the script makes sure of, and its own. */
+  /** Per addition: length of the stored value after it, which the script verifies, and its own length. */
   readonly addedLengths: number[]
 }
 
 /**
- * Encodes of each value what is new, or the whole once what is committed was made small; pages of messages that have
- * changed; and takes away those that nobody will ask for. The codec has the bytes.
+ * Encodes the new part of each value, or the whole value after compacting its committed events; encodes changed pages
+ * of messages; removes pages that are no longer needed. The codec has the bytes.
  */
 export function encodeWrite(
   snapshot: Pick<Snapshot, 'cards' | 'parts' | 'messages'>,
@@ -36,7 +36,7 @@ export function encodeWrite(
   const day = Math.floor(Date.now() / DAY_MS)
   const write: ValueWrite = { wholeKeys: [], addedKeys: [], wholeLengths: [], addedLengths: [] }
   const cardAt = (index: number) => cards.valueAt(index)
-  forEachNear(cards.changed, cardAt, (history, index) => {
+  forEachPrefetched(cards.changed, cardAt, (history, index) => {
     const added = codec.encodeAddition(history, day)
     if (added === 0) return
     const key = partition.card(generation, cards.idAt(index))
@@ -47,7 +47,7 @@ export function encodeWrite(
     }
   })
   const partAt = (index: number) => parts.valueAt(index)
-  forEachNear(parts.changed, partAt, (part, index) => {
+  forEachPrefetched(parts.changed, partAt, (part, index) => {
     const added = codec.encodeAddition(part, day)
     if (added === 0) return
     const key = partition.entity(generation, entityName(parts.idAt(index)))

@@ -135,7 +135,11 @@ export class HttpRegistry implements SchemaRegistry {
   }
 }
 
-function parseAddress(options: HttpRegistryOptions): { base: URL; authorization: string | null } {
+/** The address without credentials, and the header made of them. @throws SluiceError SLUICE_CONFIG_INVALID */
+export function parseAddress(options: Pick<HttpRegistryOptions, 'url' | 'username' | 'password'>): {
+  base: URL
+  authorization: string | null
+} {
   const base = URL.canParse(options.url) ? new URL(options.url) : null
   if (base === null || (base.protocol !== 'http:' && base.protocol !== 'https:'))
     throw new SluiceError(
@@ -154,7 +158,8 @@ function parseAddress(options: HttpRegistryOptions): { base: URL; authorization:
   return { base, authorization: username === '' ? null : `Basic ${credentials}` }
 }
 
-function fieldOf(response: JsonResponse, name: string): unknown {
+/** A field of the body; undefined when there is none. */
+export function fieldOf(response: JsonResponse, name: string): unknown {
   const { json } = response
   if (typeof json !== 'object' || json === null) return undefined
   return (json as Readonly<Record<string, unknown>>)[name]

@@ -24,14 +24,17 @@ export interface ModelFolder {
 }
 
 /**
- * Reads and verifies. `ratesDigest` identifies the rate table that converts amounts.
+ * Reads and verifies. Amounts are converted to `referenceCurrency`; null accepts a model of any.
  * @throws SluiceError SLUICE_MODEL_CORRUPT when files are missing, changed or malformed; SLUICE_MODEL_INCOMPATIBLE
- * when the model was trained on other features or rates.
+ * when the model was trained on other features or another reference currency.
  */
-export async function readModelFolder(folder: string, ratesDigest: string): Promise<ModelFolder> {
+export async function readModelFolder(
+  folder: string,
+  referenceCurrency: string | null,
+): Promise<ModelFolder> {
   const manifestBytes = await readBounded(folder, 'manifest.json', MANIFEST_BYTES_MAX)
   const manifest = checkManifest(parse('manifest.json', manifestBytes))
-  checkFit(manifest, ratesDigest)
+  checkFit(manifest, referenceCurrency)
   const model = await readVerified(folder, 'model.json', manifest)
   const weights = await readVerified(folder, 'weights.bin', manifest)
   const golden = await readVerified(folder, 'golden.json', manifest)
@@ -58,7 +61,7 @@ async function readTargetFiles(
   }
 }
 
-function checkFit(manifest: ModelManifest, ratesDigest: string): void {
+function checkFit(manifest: ModelManifest, referenceCurrency: string | null): void {
   if (manifest.featureListHash !== FEATURE_LIST_HASH) {
     throw incompatible(
       manifest,
@@ -68,8 +71,8 @@ function checkFit(manifest: ModelManifest, ratesDigest: string): void {
       FEATURE_LIST_HASH,
     )
   }
-  if (manifest.ratesDigest !== ratesDigest) {
-    throw incompatible(manifest, 'currency rates', 'rate table', manifest.ratesDigest, ratesDigest)
+  if (referenceCurrency !== null && manifest.referenceCurrency !== referenceCurrency) {
+    throw otherCurrency(manifest, referenceCurrency)
   }
 }
 
@@ -84,6 +87,18 @@ function incompatible(
     'SLUICE_MODEL_INCOMPATIBLE',
     `Model ${name} ${version} was trained on other ${what}: its ${noun} is ${found}, this build's is ` +
       `${expected}. Train again with "sluice train", or use the build that made the model.`,
+    { details: { expected, found } },
+  )
+}
+
+function otherCurrency(
+  { name, version, referenceCurrency: found }: ModelManifest,
+  expected: string,
+): SluiceError {
+  return new SluiceError(
+    'SLUICE_MODEL_INCOMPATIBLE',
+    `Model ${name} ${version} was trained on amounts in ${found}, but amounts are converted to ${expected} here. Train a ` +
+      `model with a rate table to ${expected} (SLUICE_RATES), or configure a table to ${found}.`,
     { details: { expected, found } },
   )
 }

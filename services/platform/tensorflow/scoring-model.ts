@@ -2,7 +2,7 @@
 // row get the same bits in any batch, and how long does a working batch take? The fastest backend that works is used;
 // a requested backend is used or the model does not open.
 
-import { DEFAULT_RATES } from '../../core/currency.ts'
+import { DEFAULT_RATES } from '../../core/rates/default-rates.ts'
 import { SluiceError } from '../../core/errors.ts'
 import {
   BACKENDS,
@@ -29,8 +29,8 @@ export interface OpenModelOptions {
   readonly folder: string
   /** `auto` uses the fastest that works; any other value uses that backend or fails. */
   readonly backend: Backend | 'auto'
-  /** Digest of the table that converts amounts; that of DEFAULT_RATES unless given. */
-  readonly ratesDigest?: string
+  /** The currency that amounts are converted to; that of DEFAULT_RATES unless given. */
+  readonly referenceCurrency?: string
   readonly log?: Logger
   /** Thread that scores; `main` unless given. `auto` uses a thread of its own where a batch takes long. */
   readonly thread?: ScoringThread | 'auto'
@@ -48,9 +48,9 @@ export async function openScoringModel(options: OpenModelOptions): Promise<Scori
   const model = await openHere(options)
   if ((thread === 'auto' ? threadFor(model.info) : thread) === 'main') return model
   try {
-    const { folder, ratesDigest = DEFAULT_RATES.digest } = options
+    const { folder, referenceCurrency = DEFAULT_RATES.reference } = options
     const { backend, digest } = model.info
-    const scorer = await openThreadedScorer({ folder, backend, ratesDigest, digest })
+    const scorer = await openThreadedScorer({ folder, backend, referenceCurrency, digest })
     log?.info({ backend }, 'Scoring runs in a worker thread.')
     return {
       info: { ...model.info, thread: 'worker' },
@@ -73,8 +73,8 @@ export async function openScoringModel(options: OpenModelOptions): Promise<Scori
 }
 
 async function openHere(options: OpenModelOptions): Promise<ScoringModel> {
-  const { folder, backend, log, ratesDigest = DEFAULT_RATES.digest } = options
-  const model = await readModelFolder(folder, ratesDigest)
+  const { folder, backend, log, referenceCurrency = DEFAULT_RATES.reference } = options
+  const model = await readModelFolder(folder, referenceCurrency)
   const candidates: Candidate[] = []
   // In turn, because backends share the registry of TensorFlow.js.
   for (const name of backend === 'auto' ? BACKENDS : [backend]) {
@@ -131,6 +131,7 @@ function describe(
     isOnGpu,
     hasSameBits: used.hasSameBits === true,
     featureListHash: manifest.featureListHash,
+    referenceCurrency: manifest.referenceCurrency,
     ratesDigest: manifest.ratesDigest,
     flagThreshold: manifest.thresholds.flag,
     blockThreshold: manifest.thresholds.block,

@@ -3,7 +3,8 @@
 
 import { parentPort, workerData } from 'node:worker_threads'
 import { isSluiceError } from '../../core/errors.ts'
-import { openScoringModel, type OpenModelOptions } from './scoring-model.ts'
+import { installOwnCatalogue } from '../own-catalogue.ts'
+import type { OpenModelOptions } from './scoring-model.ts'
 import type { FromWorker, ToWorker } from './threaded-model.ts'
 
 const port = parentPort
@@ -15,6 +16,8 @@ const answer = (message: FromWorker, transfer: readonly ArrayBuffer[] = []): voi
 
 try {
   const { options } = workerData as { readonly options: OpenModelOptions }
+  installOwnCatalogue(process.env)
+  const { openScoringModel } = await import('./scoring-model.ts')
   const model = await openScoringModel({ ...options, thread: 'main' })
   port.on('message', ({ id, rows, rowCount }: ToWorker) => {
     // Errors that a backend throws and promises that it rejects are reported alike.

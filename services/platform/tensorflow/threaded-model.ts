@@ -22,7 +22,7 @@ export type FromWorker =
 export interface ThreadOptions {
   readonly folder: string
   readonly backend: Backend
-  readonly ratesDigest: string
+  readonly referenceCurrency: string
   /** Digest of the model that is open here: the thread must open the same one. */
   readonly digest: string
 }

@@ -58,7 +58,9 @@ function countsOf({
     if (decision === undefined) continue
     const { outcome } = decision
     outcomes[outcome] += 1
-    if (decision.duplicateOfOffset === null) amountsMinor[outcome] += amounts[index] ?? 0
+    const amountMinor = amounts[index] ?? NaN
+    if (decision.duplicateOfOffset === null && !Number.isNaN(amountMinor))
+      amountsMinor[outcome] += amountMinor
     if (decision.score !== null) scores.push(decision.score)
     if (decision.notScored !== null) add(notScored, decision.notScored)
     for (const mark of decision.annotations) add(annotations, mark)

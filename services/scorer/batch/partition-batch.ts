@@ -89,6 +89,7 @@ async function processWith(
     state.endFold(snapshot, taken, fold)
   }
   const place = { fold, state: snapshot, progress, blocks, onFolded }
+  fold.useRates(output.rates)
   const decided = await decideBatch(taken, place, nowMs, output.decide)
   const scoredAtMs = clock.nowMs()
   const decidedMs = clock.monotonicMs()

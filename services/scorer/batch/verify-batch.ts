@@ -42,8 +42,11 @@ export async function verifyScores(
     features: features.subarray(index * FEATURE_COUNT, (index + 1) * FEATURE_COUNT),
     nextOffset: offset,
     amountMinor: folded.amountMinor,
-    // A duplicate repeats what was decided before.
-    draftScore: folded.duplicateOfOffset === null ? (draftScores[index] ?? NaN) : NaN,
+    // A duplicate repeats what was decided before, and the large net cannot score without an amount.
+    draftScore:
+      folded.duplicateOfOffset === null && !Number.isNaN(folded.amountMinor)
+        ? (draftScores[index] ?? NaN)
+        : NaN,
   }))
   const again = scored.revisables.flatMap(({ cause, recomputed }, index): Verifiable[] => {
     const { transaction, amountMinor, before, after } = recomputed

@@ -60,7 +60,8 @@ export class Settling {
       return { outcome: first ?? ruledOutcome, mark: null }
     }
     const { id: transactionId, card } = transaction
-    const { amountMinor } = folded
+    // A block without a known amount cannot count towards the share of the value.
+    const amountMinor = Number.isNaN(folded.amountMinor) ? 0 : folded.amountMinor
     const settled = this.#blocks.applyGuards(
       { transactionId, card, amountMinor, ruling, isRevision: false },
       this.#options,

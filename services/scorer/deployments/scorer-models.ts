@@ -3,12 +3,13 @@
 
 import { join } from 'node:path'
 import { isFallback, refusedBackends, type ScoringModel } from '../../core/scoring/scoring-model.ts'
-import { DEFAULT_RATES } from '../../core/currency.ts'
+import type { RateTable } from '../../core/rates/rate-table.ts'
 import { closeAll, type Closable } from '../../platform/lifecycle.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { ScorerTelemetry } from '../../platform/metrics/scorer-telemetry.ts'
-import { defaultStore } from '../../platform/model-store.ts'
 import { openRuleset } from '../../platform/policy-store.ts'
+import { openStores } from '../../platform/stores/stores.ts'
+import { findRates } from '../../platform/rate-store.ts'
 import { repositoryRoot } from '../../platform/repository-root.ts'
 import { openScoringModel } from '../../platform/tensorflow/scoring-model.ts'
 import type { ScorerConfig } from '../config.ts'
@@ -17,6 +18,7 @@ import type { DecidedBatch } from '../batch/micro-batch.ts'
 import { policyOf, type Policy } from './policy.ts'
 import { PolicyShadow } from './policy-shadow.ts'
 import { PolicySwitch } from './policy-switch.ts'
+import { RatesSwitch } from './rates-switch.ts'
 import { openModelByChoice, type ModelSources } from './model-opener.ts'
 import { keepModel } from './keep-model.ts'
 import { ModelSwitch } from './model-switch.ts'
@@ -34,6 +36,7 @@ export class ScorerModels implements Closable {
   readonly #switch: ModelSwitch
   readonly #policyShadow: PolicyShadow
   readonly #policySwitch: PolicySwitch
+  readonly #ratesSwitch: RatesSwitch
   /** Closed in reverse order. */
   readonly #opened: Closable[]
 
@@ -43,6 +46,12 @@ export class ScorerModels implements Closable {
     log: Logger,
     telemetry: ScorerTelemetry,
   ) {
+    this.#ratesSwitch = new RatesSwitch({
+      configured: config.rates,
+      open: (digest) => findRates(openStores(config.stores, () => config).policies, digest),
+      telemetry,
+      log,
+    })
     this.#config = config
     this.#log = log
     this.#telemetry = telemetry
@@ -50,12 +59,13 @@ export class ScorerModels implements Closable {
     this.#shadow = new ShadowScorer({ telemetry, log })
     this.#policyShadow = new PolicyShadow({ telemetry, log })
     this.#trainingDistribution = new DriftMonitor(telemetry)
-    const store = storeOf(config)
+    const { models: store, policies } = openStores(config.stores, () => config)
     const sources: ModelSources = {
       configuredFolder: configuredFolder(config),
       configuredDigest: configured.info.digest,
       store,
       backend: config.backend,
+      referenceCurrency: config.rates.reference,
     }
     this.#switch = new ModelSwitch({
       open: (choice) => openModelByChoice(choice, this.current.model.info.backend, sources),
@@ -69,7 +79,7 @@ export class ScorerModels implements Closable {
       log,
     })
     this.#policySwitch = new PolicySwitch({
-      open: (digest) => openRuleset(store, digest),
+      open: (digest) => openRuleset(policies, digest),
       serve: (ruleset, position) => {
         this.#served.replacePolicy((model) => policyOf(config, ruleset, model), position)
         telemetry.policyFailuresEnd()
@@ -84,7 +94,7 @@ export class ScorerModels implements Closable {
     })
     this.#opened = [
       ...[this.#served, this.#shadow, this.#policyShadow, this.#trainingDistribution],
-      ...[this.#switch, this.#policySwitch],
+      ...[this.#switch, this.#policySwitch, this.#ratesSwitch],
     ]
     this.#tell()
   }
@@ -93,9 +103,16 @@ export class ScorerModels implements Closable {
     return this.#served.current
   }
 
-  /** The model of the batch that begins now. */
-  take(): HeldModel {
-    return this.#served.take()
+  /** The rate table in force. */
+  get rates(): RateTable {
+    return this.#ratesSwitch.current.rates
+  }
+
+  /** The model and the rates of the batch that begins now. */
+  take(): HeldModel & { readonly rates: RateTable } {
+    const { rates, position } = this.#ratesSwitch.current
+    const held = this.#served.take()
+    return { ...held, rates, controlPosition: newest(held.controlPosition, position) }
   }
 
   /** True when the shadow model reads the payments before each row. */
@@ -124,7 +141,11 @@ export class ScorerModels implements Closable {
     }
     const follower = new ControlFollower(options)
     const inForce = await follower.readInForce()
-    const switches = { model: this.#switch, policy: this.#policySwitch } as const
+    const switches = {
+      model: this.#switch,
+      policy: this.#policySwitch,
+      rates: this.#ratesSwitch,
+    } as const
     for (const { about, deployment, position } of inForce.values()) {
       await switches[about].startWith(deployment, position)
     }
@@ -182,19 +203,20 @@ export async function openConfiguredModel(
   const model = await openScoringModel({
     folder: configuredFolder(config),
     backend: config.backend,
-    ratesDigest: DEFAULT_RATES.digest,
+    referenceCurrency: config.rates.reference,
     thread: config.scoringThread,
   })
   log.info({ ...model.info, baseline: undefined, trainingDistribution: undefined }, 'Model loaded.')
   // The released model stays in the installation, which may be read-only, so it is not copied.
-  if (config.modelStore !== null || config.modelFolder !== null) {
-    await keepModel(storeOf(config), configuredFolder(config), model.info.digest, log)
+  if (config.hasModelStore || config.modelFolder !== null) {
+    const { models } = openStores(config.stores, () => config)
+    await keepModel(models, configuredFolder(config), model.info.digest, log)
   }
   return model
 }
 
-function storeOf({ modelStore }: ScorerConfig): string {
-  return modelStore ?? defaultStore(repositoryRoot())
+function newest(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? (a ?? b) : Math.max(a, b)
 }
 
 function configuredFolder({ modelFolder }: ScorerConfig): string {

@@ -111,6 +111,7 @@ export class ConsumerGroup implements Closable {
     this.#client = await this.#options.openLog({
       connection: config,
       log,
+      clientId: 'sluice-scorer',
       groupId: config.groupId,
       topics: [this.#topics.transactions, this.#topics.labels],
       sessionTimeoutMs: config.sessionTimeoutMs,

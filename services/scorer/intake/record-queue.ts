@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { deadLetterOf, type RejectReason } from '../../core/dead-letters.ts'
-import { partitionOfAscii } from '../../core/murmur2.ts'
-import type { RateTable } from '../../core/currency.ts'
+import { partitionOfText } from '../../core/murmur2.ts'
+import type { MissingRate, RateTable } from '../../core/rates/rate-table.ts'
 import type { FoldOptions } from '../../core/features/engine/partition-fold.ts'
 import { AlignedBatch } from '../../core/stream/alignment.ts'
 import type { Frontier } from '../../core/stream/partition-progress.ts'
@@ -47,7 +47,10 @@ export interface InboxOptions {
   readonly transactionsTopic: string
   readonly labelsTopic: string
   readonly codecs: Codecs
+  /** The table in force; another one in each batch. */
   readonly rates: RateTable
+  /** What becomes of a transaction whose currency has no rate. */
+  readonly missingRate: MissingRate
   readonly batchSizeMax: number
   readonly alignment: Alignment
   readonly eventAheadMsMax: number
@@ -232,9 +235,12 @@ export class RecordQueue {
     const transaction = decoded.value
     const { eventTimeMs, currency, amountMinor } = transaction
     if (!this.#isOurs(transaction.card)) return reject('wrong_partition', 'card')
-    if (this.#options.rates.toReferenceMinor(amountMinor, currency, eventTimeMs) === null) {
+    const { rates, missingRate } = this.#options
+    if (
+      missingRate === 'dead_letter' &&
+      rates.toReferenceMinor(amountMinor, currency, eventTimeMs) === null
+    )
       return reject('unknown_currency', 'currency')
-    }
     // The sender also sets the message's time stamp. Live, nothing may be ahead of our own clock either.
     const { alignment, eventAheadMsMax } = this.#options
     const sentMs = alignment === 'live' ? Math.min(timestampMs, nowMs) : timestampMs
@@ -255,7 +261,7 @@ export class RecordQueue {
 
   #isOurs(card: string): boolean {
     const { partition, partitionCount } = this.#options
-    return partitionOfAscii(card, partitionCount) === partition
+    return partitionOfText(card, partitionCount) === partition
   }
 
   #reject(

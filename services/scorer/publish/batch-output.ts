@@ -5,6 +5,7 @@ import { batchHashOf, DIGEST_SALT_BYTES } from '../../core/audit/batch-hash.ts'
 import { FEATURE_COUNT, FEATURE_LIST_HASH } from '../../core/features/catalogue/feature-list.ts'
 import { STATE } from '../../core/features/engine/feature-states.ts'
 import type { PartitionPosition } from '../../core/features/engine/partition-fold.ts'
+import type { RateTable } from '../../core/rates/rate-table.ts'
 import { formatPosition, REDRIVEN_FROM_HEADER } from '../../core/redrive.ts'
 import type { PartitionProgress } from '../../core/stream/partition-progress.ts'
 import { traceHeadersOf, type MessageHeaders, type TraceHeaders } from '../../core/trace-context.ts'
@@ -21,6 +22,8 @@ export interface OutputOptions {
   readonly codecs: Codecs
   readonly decide: DecideOptions
   readonly backend: string
+  /** Converts the amounts of the batch. */
+  readonly rates: RateTable
   /** Offset of the control message in force; null when none is. */
   readonly controlPosition: number | null
   readonly topics: {
@@ -119,7 +122,7 @@ function withHeaders(
 
 function blockOf(
   { taken, decided, progress, previousHash, decidedAtMs }: BatchOutput,
-  { decide, backend, controlPosition }: OutputOptions,
+  { decide, backend, rates, controlPosition }: OutputOptions,
 ): DecisionBatch {
   const { partition } = decide
   return {
@@ -137,6 +140,7 @@ function blockOf(
     policyDigest: decide.policyDigest,
     policyVersion: decide.policyVersion,
     featureListHash: FEATURE_LIST_HASH,
+    ratesDigest: rates.digest,
     controlPosition,
     frontier: progress.flatMap((other, index) =>
       other === null || index === partition

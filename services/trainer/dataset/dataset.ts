@@ -2,7 +2,7 @@
 // Unusable events are left out and counted by reason; the counts are printed and stored with the model.
 
 import { createHash } from 'node:crypto'
-import type { RateTable } from '../../core/currency.ts'
+import type { RateTable } from '../../core/rates/rate-table.ts'
 import { SluiceError } from '../../core/errors.ts'
 import { SEQUENCE_LENGTH } from '../../core/features/engine/card-sequence.ts'
 import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'

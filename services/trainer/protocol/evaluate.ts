@@ -1,7 +1,7 @@
 // Runs a protocol over a history: trains on each week with each seed, scores the assessed rows and summarises. Scores
 // are stored after each week, so an interrupted run continues from the last one.
 
-import type { RateTable } from '../../core/currency.ts'
+import type { RateTable } from '../../core/rates/rate-table.ts'
 import { FEATURE_LIST_HASH } from '../../core/features/catalogue/feature-list.ts'
 import type { OpenBackend } from '../../platform/tensorflow/load-tensorflow.ts'
 import { collectDataset, type Dataset, type HistoryEvent } from '../dataset/dataset.ts'

@@ -8,15 +8,17 @@ import { openHistory } from '../../../services/cli/commands/train-history.ts'
 import { eraseFromLake, eraseRequest } from '../../../services/lake/index.ts'
 import { systemClock } from '../../../services/platform/clock.ts'
 import { decidedLake } from '../../support/decided-lake.ts'
+import { folderStores } from '../../support/folder-stores.ts'
 
 test('a training and a backtest say what was erased, and have no event of the card', async (t) => {
   const { folder, samples } = await decidedLake(t, { transactions: 200, cards: 20 })
   const card = samples[0]?.transaction.card ?? ''
+  const { models, policies } = folderStores(folder)
   const warnings = async (): Promise<readonly string[]> => {
     const source = await openLakeSource({
       ...{ folder, fromMs: -Infinity, endMs: Infinity, asOfMs: null, features: [] },
-      thresholds: new ModelThresholds({ store: folder, folders: [], askedBy: [] }),
-      lists: new ListsOfRows({ store: folder, names: [], files: new Map(), fixed: null }),
+      thresholds: new ModelThresholds({ store: models, folders: [], askedBy: [] }),
+      lists: new ListsOfRows({ store: policies, names: [], files: new Map(), fixed: null }),
     })
     await source.close()
     return source.warnings

@@ -10,7 +10,7 @@ import {
   prioritised,
   type QueuedAlert,
 } from '../../../services/core/cases.ts'
-import { DEFAULT_RATES } from '../../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../../services/core/rates/default-rates.ts'
 import { holds } from '../../support/property.ts'
 import { minimalAlert } from './wire/samples.ts'
 

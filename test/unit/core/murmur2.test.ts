@@ -4,10 +4,10 @@ import fc from 'fast-check'
 import kafkajs from 'kafkajs'
 import {
   murmur2,
-  murmur2Ascii,
-  murmur2AsciiPair,
+  murmur2Text,
+  murmur2TextPair,
   partitionOf,
-  partitionOfAscii,
+  partitionOfText,
 } from '../../../services/core/murmur2.ts'
 import { holds } from '../../support/property.ts'
 
@@ -32,14 +32,17 @@ test('the partition of any key is the one that Kafka clients choose', () => {
   )
 })
 
-test('an ASCII string hashes as its bytes do, with any seed', () => {
-  const ascii = fc.string({ unit: 'binary-ascii', maxLength: 70 })
+test('a string of any script hashes as its UTF-8 bytes do, with any seed', () => {
+  const text = fc.oneof(
+    fc.string({ unit: 'binary-ascii', maxLength: 70 }),
+    fc.string({ unit: 'grapheme', maxLength: 40 }),
+  )
   holds(
     500,
-    fc.property(ascii, fc.nat(), partitionCount, (text, seed, count) => {
-      const bytes = Buffer.from(text, 'latin1')
-      assert.equal(murmur2Ascii(text, seed), murmur2(bytes, seed))
-      assert.equal(partitionOfAscii(text, count), partitionOf(bytes, count))
+    fc.property(text, fc.nat(), partitionCount, (text, seed, count) => {
+      const bytes = Buffer.from(text)
+      assert.equal(murmur2Text(text, seed), murmur2(bytes, seed))
+      assert.equal(partitionOfText(text, count), partitionOf(bytes, count))
     }),
   )
 })
@@ -49,8 +52,8 @@ test('two hashes in one pass are the low 16 bits of the first above the second',
   holds(
     500,
     fc.property(ascii, fc.nat(), fc.nat(), (text, high, low) => {
-      const expected = (murmur2Ascii(text, high) & 0xffff) * 0x1_0000_0000 + murmur2Ascii(text, low)
-      assert.equal(murmur2AsciiPair(text, high, low), expected)
+      const expected = (murmur2Text(text, high) & 0xffff) * 0x1_0000_0000 + murmur2Text(text, low)
+      assert.equal(murmur2TextPair(text, high, low), expected)
     }),
   )
 })

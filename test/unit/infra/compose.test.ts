@@ -99,6 +99,7 @@ test('every profile of the issue is there, and says what it starts', () => {
     acting: ['enforcer', 'receipts', 'cases'],
     forward: ['forwarder'],
     lake: ['lake'],
+    bridge: ['bridge'],
     load: ['load'],
     gpu: ['scorer-gpu'],
     registry: ['registry', 'schemas'],

@@ -27,6 +27,7 @@ const OWNERS = [
   'sluice-cases',
   'sluice-forward',
   'sluice-lake',
+  'sluice-bridge',
 ]
 /** Services of which a second process would fence the first, or be refused. */
 const ONE_AT_A_TIME = ['sluice-enforcer', 'sluice-receipts', 'sluice-lake']

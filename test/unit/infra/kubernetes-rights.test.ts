@@ -38,6 +38,7 @@ const USERS = {
   analyst: 'sluice-cases',
   forwarder: 'sluice-forward',
   lake: 'sluice-lake',
+  bridge: 'sluice-bridge',
 }
 
 const manifests = [
@@ -58,7 +59,10 @@ function rightsOf(role: string): readonly Right[] {
   const acls = roles.find((each) => each.role === role)?.acls ?? []
   return acls.map((acl) => ({
     ...acl,
-    name: acl.name.replace('${TOPIC_PREFIX}', '').replace('${GROUP_ID}', groupId),
+    name: acl.name
+      .replace('${TOPIC_PREFIX}', '')
+      .replace('${GROUP_ID}', groupId)
+      .replace('${SOURCE_TOPIC}', 'acme.payments'),
   }))
 }
 

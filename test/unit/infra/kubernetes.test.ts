@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { MANIFEST_FILE, prometheusRuleManifest } from '../../../tools/docs/prometheus-rule.ts'
-import { TOPICS } from '../../../services/platform/kafka/topics.ts'
+import { partitionCountOf, TOPICS, type Topic } from '../../../services/platform/kafka/topics.ts'
 import { STOP_MS_MAX } from '../../../services/scorer/run.ts'
 import { sizeBytes } from '../../support/compose-file.ts'
 import { environmentOf, readDockerfile, ROOT, stageOf } from '../../support/dockerfile.ts'
@@ -291,7 +291,7 @@ test('the Strimzi examples make every topic, with the partitions of the Job', ()
   for (const topic of topics)
     strictEqual(
       at(topic, 'spec', 'partitions'),
-      topic.metadata.name === 'control' ? 1 : partitionsOfJob(rendered.cpu),
+      partitionCountOf(topic.metadata.name as Topic, partitionsOfJob(rendered.cpu)),
       topic.metadata.name,
     )
 })

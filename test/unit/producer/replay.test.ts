@@ -90,6 +90,7 @@ test('a row becomes a transaction, and its label is known after the delay', asyn
       entryMode: 'chip',
       authorisation: 'approved',
       intentId: 'i1',
+      attributes: null,
     },
   })
   deepStrictEqual(label, {

@@ -26,6 +26,7 @@ export function transactionAt(eventTimeMs: number, id = `tx-${eventTimeMs}`): St
       entryMode: null,
       authorisation: null,
       intentId: null,
+      attributes: null,
     },
   }
 }

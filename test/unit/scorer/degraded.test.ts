@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DEFAULT_RATES } from '../../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../../services/core/rates/default-rates.ts'
 import { FEATURE_COUNT, FEATURES } from '../../../services/core/features/catalogue/feature-list.ts'
 import { STATE } from '../../../services/core/features/engine/feature-states.ts'
 import {

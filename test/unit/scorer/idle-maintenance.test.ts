@@ -12,12 +12,14 @@ import { OperatorOverrides } from '../../../services/scorer/deployments/operator
 import { codecs } from '../core/wire/wire-fixture.ts'
 import { DECIDE_BY_AMOUNT } from './decide-by-amount.ts'
 import { blockOf, LEASE_MS, Log, START_MS } from './partition-life.ts'
+import { DEFAULT_RATES } from '../../../services/core/rates/default-rates.ts'
 
 const GRACE_MS = 2_000
 const PLACE = { nextOffset: 1, labelNextOffset: 0, position: PARTITION_START, chainHash: '' }
 
 const OUTPUT: OutputOptions = {
   ...{ codecs, decide: DECIDE_BY_AMOUNT, backend: 'wasm', controlPosition: null },
+  rates: DEFAULT_RATES,
   topics: {
     ...{ transactions: 'transactions', labels: 'labels', decisions: 'decisions' },
     ...{ alerts: 'alerts', leases: 'leases', deadLetters: 'dead-letters' },

@@ -83,14 +83,17 @@ export const policies = [
   }),
   stat({
     width: 3,
-    title: 'Policies refused',
+    title: 'Policies and rates refused',
     description:
-      'Scorers that refuse the requested ruleset and keep the previous one. Zero is good; otherwise the log line ' +
-      '"A policy is refused." says why.',
+      'Scorers that refuse the requested ruleset or table of exchange rates and keep the previous one. Zero is good; ' +
+      'otherwise the log line "A policy is refused." or "A rate table is refused." says why.',
     unit: units.Short,
     decimals: 0,
     steps: goodBelow(1),
-    queries: [{ expr: 'sum(sluice_policy_refused)', legend: 'refused' }],
+    queries: [
+      { expr: 'sum(sluice_policy_refused)', legend: 'policies' },
+      { expr: 'sum(sluice_rates_refused)', legend: 'rates' },
+    ],
   }),
   stat({
     width: 3,

@@ -162,4 +162,3 @@ export const WINDOWS = {
   '7d': { windowMs: 7 * DAY_MS, words: '7 days' },
   '30d': { windowMs: 30 * DAY_MS, words: '30 days' },
 } as const
-export type WindowName = keyof typeof WINDOWS

@@ -1,14 +1,7 @@
-// Shorthand for feature definitions.
+// Definitions of features from what is stated of each; the rest follows from the aggregate.
 
-import {
-  WINDOWS,
-  type Absence,
-  type EntityKind,
-  type FeatureDefinition,
-  type Reference,
-  type WindowName,
-} from './feature-definition.ts'
-import { ENTITY_DELAY_MS, LABEL_DELAY_MS } from './time.ts'
+import { CARD_RULES, ENTITY_RULES, REFERENCE_UNITS, TRANSACTION_RULES } from './aggregate-rules.ts'
+import type { EntityKind, FeatureDefinition, Reference } from './feature-definition.ts'
 
 type Of<Entity> = Extract<FeatureDefinition, { readonly entity: Entity }>
 
@@ -16,75 +9,53 @@ type Of<Entity> = Extract<FeatureDefinition, { readonly entity: Entity }>
 export function own(
   aggregate: Of<'transaction'>['aggregate'],
   name: string,
-  unit: string,
   sentence: string,
-  absence: Absence = 'never',
 ): FeatureDefinition {
-  const entity = 'transaction'
-  const rest = { windowMs: 0, delayMs: 0, includesCurrent: true }
-  return { name, entity, aggregate, ...rest, unit, absence, sentence }
+  const { unit, absence, includesCurrent } = TRANSACTION_RULES[aggregate]
+  return {
+    ...{ name, entity: 'transaction', aggregate, windowMs: 0, delayMs: 0 },
+    ...{ includesCurrent, unit, absence, sentence },
+  }
 }
 
-interface CardOptions {
-  readonly unit?: string
-  readonly absence?: Absence
-  readonly of?: Reference
-  readonly longWindowMs?: number
-  /** False when only earlier events count. */
-  readonly current?: boolean
+/** What only some aggregates of the card have. */
+export interface CardOptions {
+  readonly of?: Reference | undefined
+  readonly longWindowMs?: number | undefined
 }
 
 /** A feature of the card's history. */
 export function card(
   aggregate: Of<'card'>['aggregate'],
   name: string,
-  window: WindowName,
+  windowMs: number,
   sentence: string,
-  options: CardOptions = {},
+  { of, longWindowMs }: CardOptions = {},
 ): FeatureDefinition {
-  const { unit = 'payments', absence = 'never', current = true, of, longWindowMs } = options
+  const { unit, absence, includesCurrent } = CARD_RULES[aggregate]
   return {
-    name,
-    entity: 'card',
-    aggregate,
+    ...{ name, entity: 'card', aggregate },
     ...(of !== undefined && { of }),
     ...(longWindowMs !== undefined && { longWindowMs }),
-    windowMs: WINDOWS[window].windowMs,
-    delayMs: 0,
-    includesCurrent: current,
-    unit,
-    absence,
-    sentence,
+    ...{ windowMs, delayMs: 0, includesCurrent },
+    unit: aggregate === 'distinct' && of !== undefined ? REFERENCE_UNITS[of] : unit,
+    ...{ absence, sentence },
   }
 }
 
-interface SharedOptions {
-  readonly unit: string
-  /** Windows over labels end a week ago ('label', unless given), others two hours ago. */
-  readonly delay?: 'label' | 'short'
+/** What is stated of a feature of an entity that several cards share. */
+export interface SharedFeature {
+  readonly name: string
+  readonly entity: EntityKind
+  readonly aggregate: Of<EntityKind>['aggregate']
+  readonly windowMs: number
+  /** The usual one of the aggregate unless given. */
+  readonly delayMs?: number | undefined
+  readonly sentence: string
 }
 
 /** A feature of an entity that several cards share. */
-export function shared(
-  entity: EntityKind,
-  aggregate: Of<EntityKind>['aggregate'],
-  window: WindowName,
-  sentence: string,
-  { unit, delay = 'label' }: SharedOptions,
-): FeatureDefinition {
-  const isRun = aggregate === 'fraud_run' || aggregate === 'fraud_run_age'
-  return {
-    name: isRun ? `${entity}_${aggregate}` : `${entity}_${aggregate}_${window}`,
-    entity,
-    aggregate,
-    windowMs: WINDOWS[window].windowMs,
-    delayMs: delay === 'label' ? LABEL_DELAY_MS : ENTITY_DELAY_MS,
-    includesCurrent: false,
-    unit,
-    absence: aggregate === 'fraud_run_age' ? 'run' : 'entity',
-    sentence,
-  }
+export function shared(feature: SharedFeature): FeatureDefinition {
+  const { unit, absence, includesCurrent, delaysMs } = ENTITY_RULES[feature.aggregate]
+  return { ...feature, delayMs: feature.delayMs ?? delaysMs[0], includesCurrent, unit, absence }
 }
-
-/** Options of features for which only earlier payments count. */
-export const EARLIER = { current: false, absence: 'history' } as const

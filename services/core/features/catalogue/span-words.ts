@@ -1,4 +1,4 @@
-// A span of time in words, for descriptions of windows.
+// Spans of time as people write them: in words, and as in a catalogue.
 
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from './time.ts'
 
@@ -17,4 +17,22 @@ export function spanWords(spanMs: number): string {
     return `${count} ${count === 1 ? one : many}`
   }
   return `${spanMs} ms`
+}
+
+const LETTERS: readonly (readonly [ms: number, letter: string])[] = [
+  [DAY_MS, 'd'],
+  [HOUR_MS, 'h'],
+  [MINUTE_MS, 'm'],
+]
+
+/** The span of a text such as "10m", "6h" or "30d", ms; NaN for another text. */
+export function spanOfText(text: string): number {
+  const unitMs = LETTERS.find(([, letter]) => text.endsWith(letter))?.[0] ?? NaN
+  return Number(text.slice(0, -1)) * unitMs
+}
+
+/** A span of whole minutes as `spanOfText` reads it, such as "30d". */
+export function spanText(spanMs: number): string {
+  for (const [ms, letter] of LETTERS) if (spanMs % ms === 0) return `${spanMs / ms}${letter}`
+  return `${spanMs / MINUTE_MS}m`
 }

@@ -1,9 +1,9 @@
-// One reading of a card's history for one transaction: all that card features are made of. Hot path: no allocation, the
-// reading is reused.
+// Aggregates of a card's history for one transaction: the inputs of all card features. Hot path: no allocation, the
+// object is reused.
 //
-// Windows are nested and events are in order of time, so each window begins at an index (firsts) and what it holds are the
-// events from there up to the transaction. Every kind of sum is one loop back over the events, from window to longer
-// window; a plan runs only the loops that its features ask for.
+// Windows are nested and events are in order of time. So each window begins at an index (`firsts`) and contains the
+// events from there up to the transaction. Every kind of sum is one loop backwards over the events, from each window to
+// the next longer one. A plan runs only the loops that its features need.
 
 import type { CardEvent } from '../state/card-event.ts'
 import { COLUMN, FLAG } from '../state/card-columns.ts'
@@ -15,27 +15,27 @@ import { HourlyBuckets } from '../state/hourly-buckets.ts'
 import { SquareSum } from '../state/squares.ts'
 import { DAY_MS, MINUTE_MS } from '../catalogue/time.ts'
 
-/** An attempt within this time of a declined one tries it again. */
-const TRIED_AGAIN_MS = 10 * MINUTE_MS
+/** A declined attempt counts as retried if the next attempt follows within this time. */
+const RETRY_AFTER_DECLINE_MS = 10 * MINUTE_MS
 
 const DAY_MINUTES = 1_440
 
-/** What earlier events of the card hold, by window; the transaction itself is not included. */
+/** Aggregates of the card's earlier events, per window. The transaction itself is not included. */
 export class CardAggregates extends CardSums {
-  /** How many events of the history come before the transaction. */
+  /** Number of events of the history before the transaction. */
   rank = 0
   /** Index of the newest event in the reach, and of the newest with a place; -1 for none. */
   lastIndex = -1
   lastPlaceIndex = -1
-  /** Windows from this index on reach further back than what is kept. */
+  /** Windows from this index on reach further back than the stored history. */
   expiredFrom = Infinity
-  /** Merged events may make a window or what is looked for singly differ from the exact value. */
+  /** True if merged events may make an aggregate differ from its exact value. */
   isApproximate = false
 
   readonly #plan: CardPlan
   readonly #hasSpread: boolean
   readonly #windowsMs: Float64Array
-  /** All flags of the events in the reach. */
+  /** Bitwise or of the flags of all events in the reach. */
   #flags = 0
   readonly #total = new SquareSum()
   readonly #merged: HourlyBuckets
@@ -48,7 +48,7 @@ export class CardAggregates extends CardSums {
     this.#merged = new HourlyBuckets(this.#windowsMs)
   }
 
-  /** Reads the events that come before `event` by (time, id). `event` may be one of the history, or new to it. */
+  /** Reads the events before `event` by (time, id hash). `event` can be part of the history or new to it. */
   read(history: CardHistory, event: CardEvent): void {
     const { timeMs } = event
     const { hasRhythm, hasDeclines } = this.#plan
@@ -69,7 +69,7 @@ export class CardAggregates extends CardSums {
     this.#readMerged(history, timeMs, oldest, horizonMs)
   }
 
-  /** The first window that begins before this; Infinity for none. */
+  /** Index of the first window that begins before the horizon; Infinity for none. */
   #firstBefore(timeMs: number, horizonMs: number): number {
     const windowsMs = this.#windowsMs
     const last = windowsMs.length - 1
@@ -79,7 +79,9 @@ export class CardAggregates extends CardSums {
     return window
   }
 
-  /** Where each window begins among the single events, and what it sums to. Returns where the longest begins. */
+  /**
+   * Computes the begin of each window among the single events, and its sums. Returns the begin of the longest window.
+   */
   #sumAmounts(history: CardHistory, timeMs: number, rank: number, horizonMs: number): number {
     const { data, stride } = history
     const windowsMs = this.#windowsMs
@@ -111,7 +113,10 @@ export class CardAggregates extends CardSums {
     return first
   }
 
-  /** How the amounts of payments lie: extremes, squares, and below or above the transaction's own. */
+  /**
+   * Computes the distribution of payment amounts: extremes, squares, and the numbers below and equal to the
+   * transaction's own.
+   */
   #readSpread(history: CardHistory, ownMinor: number, rank: number): void {
     const { data, stride } = history
     const { firsts, minimaMinor, maximaMinor, smaller, equal, squares } = this
@@ -143,7 +148,7 @@ export class CardAggregates extends CardSums {
     }
   }
 
-  /** Payments at the same time of day, give or take an hour, and on the same weekday. */
+  /** Counts payments within an hour of the transaction's time of day, and on its weekday. */
   #readRhythm(history: CardHistory, ownLocalMs: number, rank: number): void {
     const { data, stride } = history
     const { firsts, sameHour, sameWeekday } = this
@@ -160,7 +165,7 @@ export class CardAggregates extends CardSums {
         if (((data[base + COLUMN.flags] ?? 0) & FLAG.retry) !== 0) continue
         const offsetMs = isWide ? (data[base + COLUMN.utcOffset] ?? 0) * MINUTE_MS : 0
         const localMs = (data[base] ?? 0) + offsetMs
-        // Within the reach of one another, so differences are small integers.
+        // Both times are within the reach, so the difference is a small integer.
         const apart = Math.abs((ownMinutes - Math.floor(localMs / MINUTE_MS)) | 0) % DAY_MINUTES
         if (apart <= 60 || apart >= DAY_MINUTES - 60) inHour += 1
         if (((ownDays - Math.floor(localMs / DAY_MS)) | 0) % 7 === 0) onWeekday += 1
@@ -191,7 +196,7 @@ export class CardAggregates extends CardSums {
         if (((data[base + COLUMN.flags] ?? 0) & FLAG.declined) !== 0) {
           declined += 1
           this.limitMinor = Math.min(this.limitMinor, data[base + COLUMN.amount] ?? 0)
-          if (nextMs - eventMs <= TRIED_AGAIN_MS) again += 1
+          if (nextMs - eventMs <= RETRY_AFTER_DECLINE_MS) again += 1
         }
         nextMs = eventMs
       }
@@ -201,7 +206,7 @@ export class CardAggregates extends CardSums {
     this.#countUnderLimit(history, rank)
   }
 
-  /** The limit is known only after a pass. */
+  /** Runs after #readDeclines, which finds the limit. */
   #countUnderLimit(history: CardHistory, rank: number): void {
     const { data, stride } = history
     const { firsts, underLimit } = this
@@ -218,22 +223,25 @@ export class CardAggregates extends CardSums {
     }
   }
 
-  /** From nine tenths of the limit up to below it, in integers. */
+  /** Whether an amount is at least nine tenths of the limit and below it. Integer arithmetic. */
   isUnderLimit(amountMinor: number): boolean {
     return amountMinor < this.limitMinor && 10 * amountMinor >= 9 * this.limitMinor
   }
 
-  /** What needs single events looks at the raw ones only: with merged ones the reading is approximate. */
+  /**
+   * Adds events that count by the hour. Aggregates that need single events do not include them, so the result is
+   * approximate.
+   */
   #readMerged(history: CardHistory, timeMs: number, oldest: number, horizonMs: number): void {
     const oldestRaw = Math.max(0, history.count - CARD_RAW_MAX)
-    // Older than an event that lies outside already.
+    // Merged events are older than an event that is already outside the reach.
     if (oldest > oldestRaw) return
-    // Merged by rule, stored so already or not: all of an hour counts, before the transaction or after it.
+    // All events of an hour count, merged or not, and before the transaction or after it.
     const from = oldestRaw - 1
     if (from < 0 && history.buckets.length === 0) return
     const merged = this.#merged
     merged.read(history, timeMs, from, horizonMs)
-    if (!merged.isMet) return
+    if (!merged.isUsed) return
     const { hasSquares } = this.#plan
     this.isApproximate = true
     for (let window = 0; window < this.attempts.length; window += 1) {

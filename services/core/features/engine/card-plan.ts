@@ -1,4 +1,4 @@
-// What one pass over a card's history has to gather, found once from the definitions of the features.
+// Plan of one pass over a card's history, derived once from the feature definitions.
 
 import { COLUMN, REFERENCE_COLUMNS, type KeptColumns } from '../state/card-columns.ts'
 import {
@@ -8,26 +8,29 @@ import {
 } from '../catalogue/feature-definition.ts'
 import { CARD_REACH_MS } from '../catalogue/time.ts'
 
-/** A reference that is counted or compared. */
+/** A reference that features count or compare. */
 export interface ReferencePlan {
   readonly reference: Reference
   readonly column: number
-  /** How many windows, from the shortest on, count distinct ones, and payments with the transaction's own. */
+  /**
+   * Number of windows, from the shortest on, that need distinct references, and payments that share the transaction's
+   * reference.
+   */
   readonly distinctWindows: number
   readonly pairWindows: number
 }
 
 export interface CardPlan {
-  /** Every window of a card feature, shortest first, without doubles; the last is the reach. */
+  /** All windows of card features and the reach, which is the last: shortest first, without duplicates. */
   readonly windowsMs: readonly number[]
-  /** References that are counted or compared. */
+  /** References that features count or compare. */
   readonly references: readonly ReferencePlan[]
   readonly hasExtremes: boolean
   readonly hasSquares: boolean
   readonly hasQuantile: boolean
   readonly hasRhythm: boolean
   readonly hasDeclines: boolean
-  /** What an event must hold for all this. */
+  /** Columns that an event must have for these aggregates. */
   readonly kept: KeptColumns
 }
 
@@ -47,8 +50,8 @@ export function cardPlanOf(definitions: readonly FeatureDefinition[]): CardPlan 
     own.some(({ aggregate }) => aggregates.includes(aggregate))
   const sortedMs = [...windowsMs].sort((a, b) => a - b)
   const windowsOf = (reference: Reference, aggregate: string): number => {
-    const asking = own.filter((each) => each.of === reference && each.aggregate === aggregate)
-    return Math.max(0, ...asking.map(({ windowMs }) => sortedMs.indexOf(windowMs) + 1))
+    const matching = own.filter((each) => each.of === reference && each.aggregate === aggregate)
+    return Math.max(0, ...matching.map(({ windowMs }) => sortedMs.indexOf(windowMs) + 1))
   }
   return {
     windowsMs: sortedMs,

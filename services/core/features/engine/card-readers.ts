@@ -1,4 +1,4 @@
-// How the values of card features are read from a reading of the card; one reader per definition, made once.
+// Computes the values of card features from the card's aggregates. Each definition has one reader, created once.
 
 import { fromE4, type CardEvent } from '../state/card-event.ts'
 import { COLUMN } from '../state/card-columns.ts'
@@ -12,19 +12,19 @@ import {
   type FeatureDefinition,
 } from '../catalogue/feature-definition.ts'
 import { distanceKm } from './geo.ts'
-import type { ReferenceReading } from './reference-reading.ts'
+import type { ReferenceAggregates } from './reference-aggregates.ts'
 import { deviationOf } from '../state/squares.ts'
 import { HOUR_MS, SECOND_MS } from '../catalogue/time.ts'
 
-/** Longest speed reported: two places at the same moment give this, not infinity. */
+/** Speed limit: two places at the same time give this, not infinity. */
 const SPEED_KMH_MAX = 100_000
 const MINOR_PER_UNIT = 100
 
 type CardDefinition = Extract<FeatureDefinition, { readonly entity: 'card' }>
 
 /**
- * The value of a card feature; `own` is 1 when the transaction counts as a payment. Of a window that is expired it says
- * nothing: its state tells, and takes it away.
+ * Value of a card feature; `own` is 1 if the transaction counts as a payment. The value of an expired window is
+ * meaningless: its state says so, and the value is replaced by NaN.
  */
 type CardValue = (
   card: CardAggregates,
@@ -33,16 +33,16 @@ type CardValue = (
   history: CardHistory,
 ) => number
 
-/** Where a definition's windows and reference stand in a reading. */
+/** Indexes of a definition's windows and reference in the aggregates. */
 interface Places {
   readonly window: number
   readonly long: number
   readonly slot: number
-  /** How many times the window goes into the long one. */
+  /** Ratio of the long window to the short one. */
   readonly times: number
 }
 
-/** All of them look at earlier events, and add the transaction where the definition says so. */
+/** Compiles a reader. Readers use earlier events, and include the transaction if the definition says so. */
 export function cardReader(definition: CardDefinition, plan: CardPlan): CardValue {
   const { windowMs, of, longWindowMs = windowMs } = definition
   const places = {
@@ -57,7 +57,7 @@ export function cardReader(definition: CardDefinition, plan: CardPlan): CardValu
     : behaviourReader(aggregate, places)
 }
 
-/** Counts and amounts. */
+/** Readers of counts and amounts. */
 function amountReader(aggregate: CardAmountAggregate, { window, long, times }: Places): CardValue {
   const countOf = (card: CardAggregates, at: number, own: number): number =>
     (card.counts[at] ?? 0) + own
@@ -113,9 +113,9 @@ function amountReader(aggregate: CardAmountAggregate, { window, long, times }: P
   }
 }
 
-/** Times, places and references. */
+/** Readers of times, places and references. */
 function behaviourReader(aggregate: CardBehaviourAggregate, { window, slot }: Places): CardValue {
-  const namedOf = (card: CardAggregates): ReferenceReading | null => {
+  const namedOf = (card: CardAggregates): ReferenceAggregates | null => {
     const reference = card.references[slot]
     return reference?.isNamed === true ? reference : null
   }

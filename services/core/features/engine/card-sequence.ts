@@ -1,4 +1,4 @@
-// The last payments of a card before a transaction, as a sequence model sees them: from the same history as the
+// Last payments of a card before a transaction, as input of a sequence model. They come from the same history as the
 // card's features, in memory or from Redis.
 
 import { COLUMN, STRIDE_NARROW } from '../state/card-columns.ts'
@@ -6,30 +6,32 @@ import type { CardHistory } from '../state/card-history.ts'
 import { CARD_RAW_MAX, CARD_RETAIN_MS } from '../state/card-limits.ts'
 import { CARD_REACH_MS, DAY_MS, MINUTE_MS } from '../catalogue/time.ts'
 
-/** Payments that a sequence holds at most. */
+/** Maximum payments in a sequence. */
 export const SEQUENCE_EVENTS = 16
 
 /**
- * Numbers of one payment: amount in minor units of the reference currency; age in ms; local time of day in ms; reference of
- * its merchant category (see hashOf), 0 for none. Time of day is that of UTC, and the category 0, where no feature
- * has the card keep them.
+ * Numbers per payment: amount in minor units of the reference currency; age in ms; local time of day in ms; hash of the
+ * merchant category (see hashOf), 0 for none. The time of day is in UTC, and the category is 0, if no feature requires
+ * the card to store them.
  */
 export const SEQUENCE_WIDTH = 4
 
-/** Numbers of one sequence; NaN where there is no payment. */
+/** Numbers per sequence; NaN where there is no payment. */
 export const SEQUENCE_LENGTH = SEQUENCE_EVENTS * SEQUENCE_WIDTH
 
-/** Sequences are written one after the other into the same array: the next at `position`. Reused, so that none is made per event. */
+/**
+ * Output of consecutive sequences; the next one goes to `position`. Reused, so that no object is allocated per event.
+ */
 interface SequenceOutput {
   readonly values: Float64Array
   position: number
 }
 
 /**
- * Writes the newest attempts (retries too: what is one may change with a late payment) that come before (timeMs, idHash),
- * newest first, at `position`. Of events that came later in the log nothing is seen: only offsets below `nextOffset`
- * count, as for the features. What is CARD_REACH_MS old is not seen either, nor what is CARD_RETAIN_MS older than the newest
- * of the card, whether it is still held or not. Hot path.
+ * Writes the newest attempts before (timeMs, idHash), newest first, at `position`. Retries are included, since a late
+ * payment can change which attempts are retries. As for the features, only events with an offset below `nextOffset`
+ * count. Events that are CARD_REACH_MS old, or more than CARD_RETAIN_MS older than the card's newest event, are
+ * excluded whether they are still stored or not. Hot path.
  */
 export function writeSequence(
   { data, stride, count, references }: CardHistory,
@@ -62,7 +64,7 @@ export function writeSequence(
   out.fill(NaN, at, end)
 }
 
-/** Never negative, before 1970 either. */
+/** Never negative, not even before 1970. */
 function timeOfDayMs(localMs: number): number {
   return ((localMs % DAY_MS) + DAY_MS) % DAY_MS
 }

@@ -1,35 +1,35 @@
-// What one reading of a card holds, by window. Made once, used for every transaction; what no feature of the plan asks for
-// keeps its zeros.
+// Aggregates of a card per window. Created once and reused for every transaction. Arrays that no feature of the plan
+// needs stay zero.
 
 import type { CardPlan } from './card-plan.ts'
-import { ReferenceReading } from './reference-reading.ts'
+import { ReferenceAggregates } from './reference-aggregates.ts'
 import { SquareSum } from '../state/squares.ts'
 
 export class CardSums {
-  /** Index of the oldest event that a window holds singly; that of the transaction where it holds none. */
+  /** Index of the oldest single event in the window; index of the transaction if there is none. */
   readonly firsts: Int32Array
   readonly attempts: Float64Array
-  /** Payments that are held singly: what quantile and rhythm look at. */
+  /** Payments stored singly: the population of quantile and time-of-day features. */
   readonly singles: Float64Array
-  /** Payments: retries left out. */
+  /** Payments, without retries. */
   readonly counts: Float64Array
   readonly sumsMinor: Float64Array
   readonly minimaMinor: Float64Array
   readonly maximaMinor: Float64Array
   readonly squares: readonly SquareSum[]
-  /** Payments of a smaller amount, and of the same. */
+  /** Payments with a smaller amount, and with the same amount. */
   readonly smaller: Float64Array
   readonly equal: Float64Array
   readonly sameHour: Float64Array
   readonly sameWeekday: Float64Array
   readonly declines: Float64Array
   readonly triedAgain: Float64Array
-  /** Payments not declined that lie just under `limitMinor`; only once that is known. */
+  /** Payments that were not declined and are just under `limitMinor`; valid only if the limit is known. */
   readonly underLimit: Float64Array
-  /** Smallest declined amount of the reach; Infinity for none. */
+  /** Smallest declined amount in the reach; Infinity for none. */
   limitMinor = Infinity
   /** In the order of the plan. */
-  readonly references: readonly ReferenceReading[]
+  readonly references: readonly ReferenceAggregates[]
 
   constructor({ windowsMs, references }: CardPlan) {
     const windows = (): Float64Array => new Float64Array(windowsMs.length)
@@ -48,6 +48,6 @@ export class CardSums {
     this.declines = windows()
     this.triedAgain = windows()
     this.underLimit = windows()
-    this.references = references.map((each) => new ReferenceReading(each, windowsMs.length))
+    this.references = references.map((each) => new ReferenceAggregates(each, windowsMs.length))
   }
 }

@@ -1,8 +1,13 @@
-// One reading of an entity for one transaction: the parts of all partitions. Hot path: counts are found by bisection, single
-// events are looked at only where cards are counted or a run of frauds is followed.
+// Aggregates of an entity for one transaction, from the partial aggregates of all partitions. Hot path: counts use
+// bisection. Single events are read only to count distinct cards or to follow a run of frauds.
 
 import { ENTITY_COLUMN, ENTITY_STRIDE } from '../state/entity-event.ts'
-import { DISTINCT_WINDOW_MS, LABELS_MAX, type Cut, type EntityPart } from '../state/entity-part.ts'
+import {
+  DISTINCT_WINDOW_MS,
+  LABELS_MAX,
+  type Frontier,
+  type EntityPart,
+} from '../state/entity-part.ts'
 import type { EntityPlan, WindowGroup } from './entity-plan.ts'
 import type { HourIndex } from '../state/hour-index.ts'
 import { HashSet } from './hash-set.ts'
@@ -11,26 +16,26 @@ import { estimateDistinct, KmvSketch } from '../state/kmv-sketch.ts'
 import { BUCKET_MS } from '../catalogue/time.ts'
 import { countTo } from '../state/window-edges.ts'
 
-/** Windows of one delay. */
-interface GroupReading extends WindowGroup {
-  /** Number of the edge where all of them end; where each begins follows. */
+/** Windows that end at the same delay before the transaction. */
+interface GroupCounts extends WindowGroup {
+  /** Slot of the edge at which all windows end; the slots of their begins follow. */
   readonly firstEdge: number
   readonly counts: Float64Array
   readonly frauds: Float64Array
 }
 
 export class EntityAggregates {
-  readonly groups: readonly GroupReading[]
-  /** Distinct cards, exact or estimated. */
+  readonly groups: readonly GroupCounts[]
+  /** Number of distinct cards, exact or estimated. */
   distinctCards = 0
-  /** The run of known frauds that ends the window, and the time of its first; NaN for none. */
+  /** Length of the run of known frauds at the end of the window, and the time of its first event; NaN for none. */
   runLength = 0
   runStartMs = NaN
-  /** A crowded hour lies across an end of a window, or its cards are estimated. */
+  /** True if a crowded hour straddles an end of a window, or the number of cards is an estimate. */
   isApproximate = false
 
   readonly #plan: EntityPlan
-  /** Numbers of the edges where the windows of the run and of the counted cards end. */
+  /** Slots of the edges at which the windows of the run and of the distinct cards end. */
   readonly #runEdge: number
   readonly #cardsEdge: number
   readonly #delayMsMin: number
@@ -38,15 +43,15 @@ export class EntityAggregates {
   readonly #cards = new HashSet()
   #isSaturated = false
   #timeMs = 0
-  /** Known frauds at the end of each part: time and id, newest first. */
+  /** Known frauds at the end of each part: time and id, in no particular order across parts. */
   readonly #runTimesMs: number[] = []
   readonly #runIds: number[] = []
-  /** The newest event of all parts that is no known fraud. */
+  /** The newest event of all parts that is not a known fraud. */
   #otherTimeMs = -Infinity
   #otherId = 0
-  /** The newest such event of the part that is read. */
+  /** The same for the part that is being read. */
   #partOtherMs = -Infinity
-  /** Times of known frauds, and the newest crowded hour that a run may meet. */
+  /** Times of known frauds, and the newest crowded hour that can end a run. */
   readonly #fraudTimesMs: number[] = []
   #crowdedMs = -Infinity
 
@@ -67,11 +72,11 @@ export class EntityAggregates {
     this.#cardsEdge = endOf(plan.distinctDelayMs)
   }
 
-  /** Begins the reading for a transaction of this time. */
+  /** Starts the aggregates of a transaction at this time. */
   begin(timeMs: number): void {
     this.#timeMs = timeMs
     for (const { counts, frauds } of this.groups) {
-      // So few that a loop costs less than a call of `fill`.
+      // There are so few that a loop costs less than a call of `fill`.
       for (let window = 0; window < counts.length; window += 1) {
         counts[window] = 0
         frauds[window] = 0
@@ -88,8 +93,8 @@ export class EntityAggregates {
     this.#crowdedMs = -Infinity
   }
 
-  /** Adds the part of one partition, as far as the frontier lets it be seen. */
-  add(part: EntityPart, frontier: Cut): void {
+  /** Adds the part of one partition, limited to the frontier. */
+  add(part: EntityPart, frontier: Frontier): void {
     if (part.count === 0 && part.hourlyBuckets.length === 0 && part.labels.length === 0) return
     const seen = part.seenBy(frontier, this.#timeMs - this.#delayMsMin)
     const horizonMs = seen.horizonMs(frontier.nextOffset)
@@ -102,7 +107,7 @@ export class EntityAggregates {
     if (run !== null) this.#addRun(seen, labelCount, run.delayMs, run.windowMs, horizonMs)
   }
 
-  /** Sums up; call after the last part. */
+  /** Completes the aggregates; call after the last part. */
   finish(): void {
     this.distinctCards = this.#isSaturated
       ? estimateDistinct(this.#cards.toArray())
@@ -116,19 +121,19 @@ export class EntityAggregates {
       this.runLength += 1
       if (!(timeMs >= this.runStartMs)) this.runStartMs = timeMs
     }
-    if (this.#mayGoOnInHour()) this.isApproximate = true
+    if (this.#mayContinueInHour()) this.isApproximate = true
   }
 
-  /** Counts in a part without crowded hours. Hot path. */
+  /** Adds the counts of a part without crowded hours. Hot path. */
   #addSingleCounts(part: EntityPart, horizonMs: number): void {
     for (const { delayMs, windowsMs, counts, isCounted, firstEdge } of this.groups) {
       const toMs = this.#timeMs - delayMs
-      // All of it lies before what counts.
+      // The window ends before the horizon.
       if (!isCounted || toMs < horizonMs) continue
       const upTo = countTo(part, toMs, firstEdge)
       if (upTo === 0) continue
       for (let window = 0; window < windowsMs.length; window += 1) {
-        // Hours before the horizon do not count, and it is the start of one.
+        // Hours before the horizon do not count; the horizon is the start of an hour.
         const beforeMs = Math.max(toMs - (windowsMs[window] ?? 0), horizonMs - 1)
         const before = countTo(part, beforeMs, firstEdge + 1 + window)
         counts[window] = (counts[window] ?? 0) + upTo - before
@@ -136,11 +141,11 @@ export class EntityAggregates {
     }
   }
 
-  #addCounts(hours: HourIndex, group: GroupReading, horizonMs: number): void {
+  #addCounts(hours: HourIndex, group: GroupCounts, horizonMs: number): void {
     const { delayMs, windowsMs, counts, isCounted } = group
     if (!isCounted && !hours.hasCrowded) return
     const toMs = this.#timeMs - delayMs
-    // All of it lies before what counts.
+    // The window ends before the horizon.
     if (toMs < horizonMs) return
     const last = hours.hourAt(toMs)
     const upTo = hours.countAt(last, toMs)
@@ -149,7 +154,7 @@ export class EntityAggregates {
     let end = last + 1
     if (hours.hasCrowded) this.#noteCrowded(hours, toMs, windowsMs, horizonMs)
     for (let window = 0; window < windowsMs.length; window += 1) {
-      // Hours before the horizon do not count, and it is the start of one.
+      // Hours before the horizon do not count; the horizon is the start of an hour.
       const beforeMs = Math.max(toMs - (windowsMs[window] ?? 0), horizonMs - 1)
       const hour = hours.hourAt(beforeMs, end)
       counts[window] = (counts[window] ?? 0) + upTo - hours.countAt(hour, beforeMs)
@@ -157,7 +162,7 @@ export class EntityAggregates {
     }
   }
 
-  /** A crowded hour across an end of a window is not counted exactly. */
+  /** Sets isApproximate if a crowded hour straddles an end of a window: its count is not exact. */
   #noteCrowded(
     hours: HourIndex,
     toMs: number,
@@ -191,7 +196,7 @@ export class EntityAggregates {
     }
   }
 
-  /** Cards of single events from `first` up to `end`, newest first; true once one was too old. */
+  /** Adds the cards of single events from `first` up to `end`, newest first. Returns true if one was too old. */
   #addCardsBetween(
     { data }: EntityPart,
     first: number,
@@ -209,23 +214,26 @@ export class EntityAggregates {
     return false
   }
 
-  /** The same whether the hour is merged or not: its cards as one kept set. */
+  /**
+   * Adds the cards of a crowded hour as one sketch, so that the result does not depend on how much of the hour is
+   * merged.
+   */
   #addCrowdedCards(part: EntityPart, hour: number): void {
     const { hours } = part
     const merged = hours.mergedOf(hour)
     const singles = hours.totalOf(hour) - (merged?.count ?? 0)
     const first = hours.firstOf(hour)
-    let kept = merged?.cards
+    let sketch = merged?.cards
     if (singles > 0) {
-      kept = new KmvSketch()
-      for (const hash of merged?.cards.hashes ?? []) kept.add(hash)
-      kept.isSaturated ||= merged?.cards.isSaturated ?? false
+      sketch = new KmvSketch()
+      for (const hash of merged?.cards.hashes ?? []) sketch.add(hash)
+      sketch.isSaturated ||= merged?.cards.isSaturated ?? false
       for (let index = first; index < first + singles; index += 1) {
-        kept.add(part.at(index, ENTITY_COLUMN.card))
+        sketch.add(part.at(index, ENTITY_COLUMN.card))
       }
     }
-    for (const hash of kept?.hashes ?? []) this.#cards.add(hash)
-    if (kept?.isSaturated === true) this.#isSaturated = true
+    for (const hash of sketch?.hashes ?? []) this.#cards.add(hash)
+    if (sketch?.isSaturated === true) this.#isSaturated = true
   }
 
   #addFrauds({ labels }: EntityPart, end: number, horizonMs: number): void {
@@ -242,7 +250,7 @@ export class EntityAggregates {
     }
   }
 
-  /** Follows known frauds back from the end of the window, to the first event that is none. */
+  /** Follows known frauds back from the end of the window to the first event that is not one. */
   #addRun(
     part: EntityPart,
     labelCount: number,
@@ -263,10 +271,10 @@ export class EntityAggregates {
     for (let hour = hours.hourAt(toMs); hour >= 0; hour -= 1) {
       const startMs = hours.startMsOf(hour)
       if (hours.isCrowded(hour)) {
-        // Which of them are frauds is not known singly, so the run ends there.
+        // Single frauds of a crowded hour are unknown, so the run ends there.
         if (startMs > fromMs && startMs >= this.#partOtherMs) {
           this.#crowdedMs = Math.max(this.#crowdedMs, startMs)
-          this.#meetOther(startMs, 0)
+          this.#noteOther(startMs, 0)
         }
         return
       }
@@ -276,7 +284,7 @@ export class EntityAggregates {
     }
   }
 
-  /** The same among single events from `first` up to `end`; true once the run has ended. */
+  /** Follows the run among single events from `first` up to `end`. Returns true once the run has ended. */
   // eslint-disable-next-line max-params -- called once per hour of the run: an object for each would be garbage
   #followRun(
     part: EntityPart,
@@ -295,22 +303,22 @@ export class EntityAggregates {
         this.#runTimesMs.push(timeMs)
         this.#runIds.push(id)
       } else {
-        // Of the same moment there may be more: they are weighed by their ids at the end.
+        // There may be more events of the same time: `finish` compares their ids.
         this.#partOtherMs = timeMs
-        this.#meetOther(timeMs, id)
+        this.#noteOther(timeMs, id)
       }
     }
     return false
   }
 
-  /** True when a crowded hour ends the run although some of it is known fraud. */
-  #mayGoOnInHour(): boolean {
+  /** Whether a crowded hour ends the run although it includes known frauds. */
+  #mayContinueInHour(): boolean {
     const endMs = this.#crowdedMs + BUCKET_MS
     if (endMs <= this.#otherTimeMs) return false
     return this.#fraudTimesMs.some((timeMs) => timeMs >= this.#crowdedMs && timeMs < endMs)
   }
 
-  #meetOther(timeMs: number, id: number): void {
+  #noteOther(timeMs: number, id: number): void {
     if (!this.#isAfterOther(timeMs, id)) return
     this.#otherTimeMs = timeMs
     this.#otherId = id

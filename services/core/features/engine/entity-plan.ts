@@ -1,4 +1,4 @@
-// What one reading of an entity has to gather, found once from the definitions of the features.
+// Plan of one pass over an entity, derived once from the feature definitions.
 
 import { DISTINCT_WINDOW_MS } from '../state/entity-part.ts'
 import type { EntityKind, FeatureDefinition } from '../catalogue/feature-definition.ts'
@@ -8,22 +8,22 @@ export interface WindowGroup {
   readonly delayMs: number
   /** Shortest first. */
   readonly windowsMs: readonly number[]
-  /** Whether some feature asks how many events there are in these windows. */
+  /** Whether a feature needs the number of events in these windows. */
   readonly isCounted: boolean
 }
 
 export interface EntityPlan {
   readonly kind: EntityKind
   readonly groups: readonly WindowGroup[]
-  /** Delay of the window in which distinct cards are counted; null when they are not. */
+  /** Delay of the window in which distinct cards are counted; null if no feature needs them. */
   readonly distinctDelayMs: number | null
-  /** Delay and length of the window in which a run of frauds is looked for; null when it is not. */
+  /** Delay and length of the window of the run of frauds; null if no feature needs it. */
   readonly run: { readonly delayMs: number; readonly windowMs: number } | null
-  /** Longest look back, the delay included. */
+  /** Longest lookback, including the delay. */
   readonly reachMs: number
 }
 
-/** Null when no feature looks at this kind. @throws RangeError when the list asks for what cannot be read. */
+/** Returns null if no feature uses this kind. @throws RangeError if a definition is not supported. */
 export function entityPlanOf(
   kind: EntityKind,
   definitions: readonly FeatureDefinition[],

@@ -1,6 +1,6 @@
-// What the fold says of a transaction beside its features.
+// Annotations that the fold adds to a transaction in addition to its features.
 
-/** Anything about a decision that its reader should know. Closed list; in the order of the bits. */
+/** Conditions of a decision that its reader should know. Closed list, in the order of the bits. */
 export const FEATURE_ANNOTATIONS = [
   'duplicate',
   'retry',
@@ -10,14 +10,15 @@ export const FEATURE_ANNOTATIONS = [
   'after_watermark',
   'expired',
   'degraded',
+  'no_rate',
 ] as const
 export type FeatureAnnotation = (typeof FEATURE_ANNOTATIONS)[number]
 
 export const NO_ANNOTATIONS: readonly FeatureAnnotation[] = []
 
-/** Those that apply, in the order of the list. */
-export function marksThat(
+/** Annotations that apply, in the order of the list. */
+export function annotationsThat(
   applies: Readonly<Record<FeatureAnnotation, boolean>>,
 ): readonly FeatureAnnotation[] {
-  return FEATURE_ANNOTATIONS.filter((mark) => applies[mark])
+  return FEATURE_ANNOTATIONS.filter((annotation) => applies[annotation])
 }

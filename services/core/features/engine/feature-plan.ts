@@ -1,4 +1,4 @@
-// The list of features compiled: every choice is made once, so that the loop per transaction only computes.
+// Compiled feature list: every choice is made once, so that the loop per transaction only computes.
 
 import { entityRefOf, PRESENCE, type CardEvent, type EventNeeds } from '../state/card-event.ts'
 import type { CardHistory } from '../state/card-history.ts'
@@ -17,22 +17,22 @@ import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from '../catalogue/time.ts'
 const NIGHT_LAST_HOUR = 6
 const MINOR_PER_UNIT = 100
 
-/** What the features of one transaction are computed from. Reused from one to the next. */
-export interface Readings {
+/** Aggregates from which the features of one transaction are computed. Reused for every transaction. */
+export interface PlanAggregates {
   readonly card: CardAggregates
   readonly entities: Readonly<Record<EntityKind, EntityAggregates | null>>
 }
 
-/** A value and its place in the row. */
+/** A reader of a value and the position of the value in the row. */
 interface Step<Read> {
   readonly at: number
   readonly read: Read
 }
 
 type OwnRead = (event: CardEvent) => number
-type EntityRead = (reading: EntityAggregates, event: CardEvent) => number
+type EntityRead = (aggregates: EntityAggregates, event: CardEvent) => number
 
-/** The features of one kind of entity. */
+/** Readers of the features of one kind of entity. */
 interface EntitySteps {
   readonly kind: EntityKind
   readonly steps: readonly Step<EntityRead>[]
@@ -43,26 +43,40 @@ export interface FeaturePlan {
   readonly card: CardPlan
   readonly entities: Readonly<Record<EntityKind, EntityPlan | null>>
   readonly needs: EventNeeds
-  /** Makes what `write` reads from. */
-  openReadings(): Readings
+  /** Creates the input of `write`. */
+  openAggregates(): PlanAggregates
   /**
-   * Writes one value per definition at `position`; NaN is absent. `history` and the readings are those of the
-   * transaction; `isRetry` is true when it is a retry. Hot path.
+   * Writes one value per definition at `position`; NaN means absent. `history` and the aggregates belong to the
+   * transaction; `isRetry` is true if it is a retry. Hot path.
    */
   write(
     event: CardEvent,
     isRetry: boolean,
     history: CardHistory,
-    readings: Readings,
+    aggregates: PlanAggregates,
     out: { readonly row: Float64Array; readonly position: number },
   ): void
+  /** Makes the features absent that need the transaction's own amount. */
+  clearAmounts(out: { readonly row: Float64Array; readonly position: number }): void
 }
 
-/** @throws RangeError when a definition asks for what no reading gathers. */
+/** Aggregates that read the transaction's own amount. */
+const OF_OWN_AMOUNT: ReadonlySet<FeatureDefinition['aggregate']> = new Set([
+  'amount',
+  'sum',
+  'mean',
+  'ratio_to_mean',
+  'z_score',
+  'quantile',
+  'sum_ratio',
+  'just_under_limit',
+])
+
+/** @throws RangeError if a definition needs an aggregate that does not exist. */
 export function compileFeaturePlan(definitions: readonly FeatureDefinition[]): FeaturePlan {
   const card = cardPlanOf(definitions)
   const entities = perKind((kind) => entityPlanOf(kind, definitions))
-  const openReadings = (): Readings => ({
+  const openAggregates = (): PlanAggregates => ({
     card: new CardAggregates(card),
     entities: perKind((kind) => {
       const plan = entities[kind]
@@ -75,6 +89,9 @@ export function compileFeaturePlan(definitions: readonly FeatureDefinition[]): F
     kind,
     steps: stepsOf(definitions, kind, (definition) => entityReader(definition, entities[kind])),
   })).filter(({ steps }) => steps.length > 0)
+  const ofAmount = definitions.flatMap(({ aggregate }, at) =>
+    OF_OWN_AMOUNT.has(aggregate) ? [at] : [],
+  )
   return {
     definitions,
     card,
@@ -84,23 +101,26 @@ export function compileFeaturePlan(definitions: readonly FeatureDefinition[]): F
       category: card.kept.references.has('category'),
       categoryCode: definitions.some(({ aggregate }) => aggregate === 'category_code'),
     },
-    openReadings,
-    write(event, isRetry, history, readings, { row, position }) {
+    openAggregates,
+    write(event, isRetry, history, aggregates, { row, position }) {
       for (const { at, read } of ownSteps) row[position + at] = read(event)
-      const { card: aggregates } = readings
+      const { card: cardAggregates } = aggregates
       const own = isRetry ? 0 : 1
       // One call per value.
       for (const { at, read } of cardSteps) {
-        row[position + at] = read(aggregates, own, event, history)
+        row[position + at] = read(cardAggregates, own, event, history)
       }
-      for (const steps of entitySteps) writeEntity(steps, event, readings, row, position)
+      for (const steps of entitySteps) writeEntity(steps, event, aggregates, row, position)
+    },
+    clearAmounts({ row, position }) {
+      for (const at of ofAmount) row[position + at] = NaN
     },
   }
 }
 
 type Of<Entity> = Extract<FeatureDefinition, { readonly entity: Entity }>
 
-/** Readers of the features of one entity, each with its place in the row. */
+/** Readers of the features of one entity, each with its position in the row. */
 function stepsOf<Entity extends FeatureDefinition['entity'], Read>(
   definitions: readonly FeatureDefinition[],
   entity: Entity,
@@ -110,17 +130,17 @@ function stepsOf<Entity extends FeatureDefinition['entity'], Read>(
   return definitions.flatMap((each, at) => (isOf(each) ? [{ at, read: readerOf(each) }] : []))
 }
 
-/** NaN where the transaction names no such entity. Hot path. */
+/** Writes NaN if the transaction names no such entity. Hot path. */
 function writeEntity(
   { kind, steps }: EntitySteps,
   event: CardEvent,
-  { entities }: Readings,
+  { entities }: PlanAggregates,
   row: Float64Array,
   position: number,
 ): void {
-  const reading = entityRefOf(event, kind) === 0 ? null : entities[kind]
+  const aggregates = entityRefOf(event, kind) === 0 ? null : entities[kind]
   for (const { at, read } of steps)
-    row[position + at] = reading === null ? NaN : read(reading, event)
+    row[position + at] = aggregates === null ? NaN : read(aggregates, event)
 }
 
 function perKind<Value>(make: (kind: EntityKind) => Value): Record<EntityKind, Value> {
@@ -167,7 +187,7 @@ function entityReader(
 ): EntityRead {
   const group = plan?.groups.findIndex((each) => each.delayMs === delayMs) ?? -1
   const window = plan?.groups[group]?.windowsMs.indexOf(windowMs) ?? -1
-  if (window < 0) throw new RangeError(`No reading of ${entity} has this window.`)
+  if (window < 0) throw new RangeError(`The plan of ${entity} has no such window.`)
   switch (aggregate) {
     case 'count':
       return ({ groups }) => groups[group]?.counts[window] ?? NaN

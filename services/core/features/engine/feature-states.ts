@@ -1,4 +1,4 @@
-// The state of every value that reaches the model (P7): a number alone does not say why it is missing.
+// State of every value that reaches the model (P7): the number alone does not say why a value is missing.
 
 import type { FeaturePlan } from './feature-plan.ts'
 import { ENTITY_KINDS, type EntityKind } from '../catalogue/feature-definition.ts'
@@ -9,9 +9,9 @@ export type FeatureState = (typeof FEATURE_STATES)[number]
 
 export const STATE = { present: 0, absent: 1, expired: 2, degraded: 3 } as const
 
-/** What could not be read, or only in part, for one transaction. */
+/** State that was unreadable or incomplete for one transaction. */
 export interface Faults {
-  /** Card windows from this index of the plan on reach further back than what is kept. */
+  /** Card windows from this index of the plan on reach further back than the stored history. */
   cardExpiredFrom: number
   isCardDegraded: boolean
   areEntitiesExpired: boolean
@@ -27,7 +27,7 @@ export function noFaults(): Faults {
   }
 }
 
-/** Whether anything at all could not be read. Hot path. */
+/** Whether any state was unreadable or incomplete. Hot path. */
 export function hasFaults(faults: Faults): boolean {
   const { terminal, merchant, device, network } = faults.degradedEntities
   return (
@@ -41,7 +41,7 @@ export function hasFaults(faults: Faults): boolean {
   )
 }
 
-/** Nothing could be read. */
+/** Faults of a transaction of which no state is readable. */
 export const ALL_DEGRADED: Faults = {
   cardExpiredFrom: Infinity,
   isCardDegraded: true,
@@ -49,7 +49,7 @@ export const ALL_DEGRADED: Faults = {
   degradedEntities: { terminal: true, merchant: true, device: true, network: true },
 }
 
-/** Writes the state of each value of a row, and takes away values that have none. */
+/** Writes the state of each value of a row, and sets unreadable and expired values to NaN. */
 export type WriteStates = (
   faults: Faults,
   row: Float64Array,
@@ -57,7 +57,7 @@ export type WriteStates = (
   states: Uint8Array,
 ) => void
 
-/** Which windows and entities each feature needs is found once. */
+/** Compiles a writer of states; the windows and entities of each feature are resolved once. */
 export function compileStates({ definitions, card }: FeaturePlan): WriteStates {
   const cardWindow = definitions.map((definition) =>
     definition.entity === 'card'

@@ -1,40 +1,43 @@
-// The state that a fold works on, wherever it is kept.
+// State that a fold reads and changes, independent of where it is stored.
 
 import type { CardHistory } from '../state/card-history.ts'
-import type { Cut, EntityPart } from '../state/entity-part.ts'
+import type { Frontier, EntityPart } from '../state/entity-part.ts'
 import type { EntityKind } from '../catalogue/feature-definition.ts'
 
-/** A part of an entity and how much of it may be read. */
+/** A partial aggregate of an entity and the frontier up to which it may be read. */
 export interface ReadablePart {
   readonly part: EntityPart
-  readonly frontier: Cut
+  readonly frontier: Frontier
 }
 
-/** Messages of a partition by their offset, so that a decision can be computed again. */
+/** Messages of a partition by offset, so that decisions can be recomputed. */
 export interface PartitionMessages {
-  /** The bytes are copied. Offsets rise from call to call. Hot path. */
+  /** Copies the bytes. Offsets rise from call to call. Hot path. */
   keep(offset: number, eventTimeMs: number, message: Uint8Array): void
-  /** A view that holds until the next change; null when it is not kept. */
+  /** Returns a view that is valid until the next change; null if the message is not stored. */
   find(offset: number): Uint8Array | null
 }
 
-/** State as the fold needs it: values of this partition to change, parts of the other partitions to read. */
+/** State as the fold needs it: values of this partition to change, partial aggregates of other partitions to read. */
 export interface PartitionState {
-  /** Absent where messages are not kept: then no decision is computed again. */
+  /** Absent if messages are not stored: decisions are then not recomputed. */
   readonly messages?: PartitionMessages
   card(card: string): CardHistory
   ownEntity(kind: EntityKind, ref: number): EntityPart
-  /** Null when what another partition knows cannot be read: then the features of this entity are degraded. */
+  /**
+   * Returns null if partial aggregates of other partitions are unreadable: the features of this entity are then
+   * degraded.
+   */
   otherEntities(kind: EntityKind, ref: number): readonly ReadablePart[] | null
   /**
-   * Live: transactions before this find other partitions' parts incomplete, since those are far ahead. -Infinity in an
-   * aligned replay, where partitions are in step.
+   * Live: for transactions before this, other partitions' partial aggregates are incomplete, since those partitions are
+   * far ahead. -Infinity in an aligned replay, where partitions advance together.
    */
   readonly entityHorizonMs: number
 }
 
-/** State that can also be looked at without being changed by it. */
+/** State that can be read without changing it. */
 export interface CardLookup {
-  /** The card as it stands, not to be changed; null when it has no history, or was not read. */
+  /** The card's current history, which must not be changed; null if the card has none or was not loaded. */
   peekCard(card: string): CardHistory | null
 }

@@ -1,33 +1,38 @@
-// Folds a whole history into feature rows, in memory, with the code that the scorer uses (P4): one PartitionFold
-// per partition, cards and entities in maps instead of Redis, partitions in step as in an aligned replay.
+// Folds a whole history into feature rows in memory, with the code of the scorer (P4): one PartitionFold per partition,
+// cards and entities in maps instead of Redis, partitions advancing together as in an aligned replay.
 
 import { partitionOf } from '../../murmur2.ts'
 import { hashOf } from '../../id-hash.ts'
 import type { Label, Transaction } from '../../transaction.ts'
-import type { RateTable } from '../../currency.ts'
+import type { RateTable } from '../../rates/rate-table.ts'
 import { CardHistory } from '../state/card-history.ts'
 import { writeSequence } from './card-sequence.ts'
-import { EntityPart, type Cut } from '../state/entity-part.ts'
+import { EntityPart, type Frontier } from '../state/entity-part.ts'
 import { entityKeyOf, type EntityKind } from '../catalogue/feature-definition.ts'
 import type { FeaturePlan } from './feature-plan.ts'
 import type { PartitionState, ReadablePart } from './fold-state.ts'
 import { FEATURE_PLAN, PARTITION_START, PartitionFold, type Folded } from './partition-fold.ts'
 import { DAY_MS, LATENESS_MS, REACH_MS } from '../catalogue/time.ts'
 
-/** Partitions take part in no feature value; they are folded apart since the scorer's partitions are. */
+/**
+ * The number of partitions affects no feature value; they are folded separately because the scorer's partitions are.
+ */
 export const PARTITIONS_DEFAULT = 4
 
-/** A value is compacted once it holds this many events, then each time it has doubled. */
+/**
+ * A value is compacted once it has this many events, then a card after as many more, an entity each time it has
+ * doubled.
+ */
 const COMPACT_EVENTS_MIN = 64
 
-/** What no transaction in time can reach is forgotten, so memory follows the cards of the last weeks. */
+/** Values that no timely transaction can reach are dropped, so memory grows with the cards of the last weeks only. */
 const FORGET_MS = REACH_MS + LATENESS_MS + DAY_MS
 
-const NOT_LIMITED: Cut = { nextOffset: Infinity, labelNextOffset: Infinity }
+const UNLIMITED: Frontier = { nextOffset: Infinity, labelNextOffset: Infinity }
 
 const encoder = new TextEncoder()
 
-interface Kept<Value> {
+interface Cached<Value> {
   readonly value: Value
   newestMs: number
   compactAtEvents: number
@@ -35,13 +40,13 @@ interface Kept<Value> {
 
 export interface HistoryFoldOptions {
   readonly rates: RateTable
-  /** FEATURE_PLAN unless given. */
+  /** Defaults to FEATURE_PLAN. */
   readonly plan?: FeaturePlan
-  /** Partitions of the topics whose scorer is to be equalled; PARTITIONS_DEFAULT unless given. */
+  /** Partitions of the topics of the scorer to reproduce; defaults to PARTITIONS_DEFAULT. */
   readonly partitionCount?: number
 }
 
-/** Takes transactions and labels merged by event time and known-at time, oldest first. */
+/** Accepts transactions and labels merged by event time and known-at time, oldest first. */
 export class HistoryFold {
   readonly #partitions: readonly PartitionHistory[]
   #sweptMs = -Infinity
@@ -55,25 +60,25 @@ export class HistoryFold {
     this.#partitions = partitions
   }
 
-  /** Writes the feature row at `position` and takes the transaction in. The rate table must know the currency. */
+  /** Writes the feature row at `position` and adds the transaction. The rate table must have the currency. */
   transaction(transaction: Transaction, row: Float64Array, position: number): Folded {
     this.#sweep(transaction.eventTimeMs)
     return this.#partitionOf(transaction.card).transaction(transaction, row, position)
   }
 
-  /** Writes the card's payments before a transaction that is not yet taken in (see writeSequence) at `position`. */
+  /** Writes the card's payments before a transaction that is not added yet at `position`; see writeSequence. */
   sequence(transaction: Transaction, out: Float64Array, position: number): void {
     const { card, eventTimeMs, id } = transaction
     const history = this.#partitionOf(card).card(card)
     writeSequence(history, eventTimeMs, hashOf(id), Infinity, { values: out, position })
   }
 
-  /** Takes a label in; the next transactions see it from its known-at time on. */
+  /** Adds a label; later transactions see it from its known-at time on. */
   label(label: Label): void {
     this.#partitionOf(label.card).label(label)
   }
 
-  /** Cards and parts of entities in memory. */
+  /** Number of cards and partial aggregates of entities in memory. */
   get size(): number {
     return this.#partitions.reduce(
       (sum, partition) => sum + partition.cards.size + partition.entities.size,
@@ -95,9 +100,9 @@ export class HistoryFold {
 }
 
 class PartitionHistory implements PartitionState {
-  readonly cards = new Map<string, Kept<CardHistory>>()
-  /** By kind and reference. */
-  readonly entities = new Map<number, Kept<EntityPart>>()
+  readonly cards = new Map<string, Cached<CardHistory>>()
+  /** By kind and hash. */
+  readonly entities = new Map<number, Cached<EntityPart>>()
   readonly entityHorizonMs = -Infinity
   readonly #fold: PartitionFold
   readonly #partitions: readonly PartitionHistory[]
@@ -119,7 +124,7 @@ class PartitionHistory implements PartitionState {
     this.#nextOffset += 1
     const out = {
       row: row.subarray(position, position + this.#states.length),
-      // States are told apart by nobody here: a row is for training, where absent is absent.
+      // Not used: a row for training only has to distinguish present from absent.
       states: this.#states,
       position: 0,
     }
@@ -129,78 +134,82 @@ class PartitionHistory implements PartitionState {
       this,
       out,
     )
-    this.#keepSmall(transaction)
+    this.#compactChanged(transaction)
     return folded
   }
 
   label(label: Label): void {
     this.#fold.applyLabel(label, this.#nextLabelOffset, this)
     this.#nextLabelOffset += 1
-    // It may come before its transaction, and must not be swept away until then.
-    for (const key of this.#touched) touch(this.entities.get(key), label.eventTimeMs)
-    this.#touched.clear()
+    // A label can come before its transaction; its entities must not be dropped until then.
+    for (const key of this.#changed) touch(this.entities.get(key), label.eventTimeMs)
+    this.#changed.clear()
   }
 
   card(card: string): CardHistory {
-    return keep(this.cards, card, () => new CardHistory())
+    return getOrCreate(this.cards, card, () => new CardHistory())
   }
 
   ownEntity(kind: EntityKind, ref: number): EntityPart {
-    const kept = keep(this.entities, entityKeyOf(kind, ref), () => new EntityPart())
-    this.#touched.add(entityKeyOf(kind, ref))
-    return kept
+    const cached = getOrCreate(this.entities, entityKeyOf(kind, ref), () => new EntityPart())
+    this.#changed.add(entityKeyOf(kind, ref))
+    return cached
   }
 
   otherEntities(kind: EntityKind, ref: number): readonly ReadablePart[] {
     const parts: ReadablePart[] = []
     for (const partition of this.#partitions) {
       if (partition === this) continue
-      const kept = partition.entities.get(entityKeyOf(kind, ref))
-      if (kept !== undefined) parts.push({ part: kept.value, frontier: NOT_LIMITED })
+      const cached = partition.entities.get(entityKeyOf(kind, ref))
+      if (cached !== undefined) parts.push({ part: cached.value, frontier: UNLIMITED })
     }
     return parts
   }
 
   forgetBefore(timeMs: number): void {
     for (const values of [this.cards, this.entities]) {
-      for (const [key, kept] of values as Map<string | number, Kept<unknown>>) {
-        if (kept.newestMs < timeMs) values.delete(key as never)
+      for (const [key, cached] of values as Map<string | number, Cached<unknown>>) {
+        if (cached.newestMs < timeMs) values.delete(key as never)
       }
     }
   }
 
-  readonly #touched = new Set<number>()
+  readonly #changed = new Set<number>()
 
-  #keepSmall({ card, eventTimeMs }: Transaction): void {
-    const keptCard = this.cards.get(card)
-    touch(keptCard, eventTimeMs)
-    if (keptCard !== undefined && keptCard.value.count >= keptCard.compactAtEvents) {
-      keptCard.value.compact(this.#nextOffset)
-      keptCard.compactAtEvents = Math.max(
+  #compactChanged({ card, eventTimeMs }: Transaction): void {
+    const cachedCard = this.cards.get(card)
+    touch(cachedCard, eventTimeMs)
+    if (cachedCard !== undefined && cachedCard.value.count >= cachedCard.compactAtEvents) {
+      cachedCard.value.compact(this.#nextOffset)
+      cachedCard.compactAtEvents = Math.max(
         COMPACT_EVENTS_MIN,
-        keptCard.value.count + COMPACT_EVENTS_MIN,
+        cachedCard.value.count + COMPACT_EVENTS_MIN,
       )
     }
-    for (const key of this.#touched) {
-      const kept = this.entities.get(key)
-      touch(kept, eventTimeMs)
-      if (kept === undefined || kept.value.count < kept.compactAtEvents) continue
-      kept.value.compact({ nextOffset: this.#nextOffset, labelNextOffset: this.#nextLabelOffset })
-      kept.compactAtEvents = Math.max(COMPACT_EVENTS_MIN, 2 * kept.value.count)
+    for (const key of this.#changed) {
+      const cached = this.entities.get(key)
+      touch(cached, eventTimeMs)
+      if (cached === undefined || cached.value.count < cached.compactAtEvents) continue
+      cached.value.compact({ nextOffset: this.#nextOffset, labelNextOffset: this.#nextLabelOffset })
+      cached.compactAtEvents = Math.max(COMPACT_EVENTS_MIN, 2 * cached.value.count)
     }
-    this.#touched.clear()
+    this.#changed.clear()
   }
 }
 
-function keep<Key, Value>(values: Map<Key, Kept<Value>>, key: Key, make: () => Value): Value {
-  let kept = values.get(key)
-  if (kept === undefined) {
-    kept = { value: make(), newestMs: -Infinity, compactAtEvents: COMPACT_EVENTS_MIN }
-    values.set(key, kept)
+function getOrCreate<Key, Value>(
+  values: Map<Key, Cached<Value>>,
+  key: Key,
+  make: () => Value,
+): Value {
+  let cached = values.get(key)
+  if (cached === undefined) {
+    cached = { value: make(), newestMs: -Infinity, compactAtEvents: COMPACT_EVENTS_MIN }
+    values.set(key, cached)
   }
-  return kept.value
+  return cached.value
 }
 
-function touch(kept: Kept<unknown> | undefined, timeMs: number): void {
-  if (kept !== undefined) kept.newestMs = Math.max(kept.newestMs, timeMs)
+function touch(cached: Cached<unknown> | undefined, timeMs: number): void {
+  if (cached !== undefined) cached.newestMs = Math.max(cached.newestMs, timeMs)
 }

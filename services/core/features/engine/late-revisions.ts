@@ -1,8 +1,9 @@
-// A late transaction lands before others of its card that are decided already. Their features are computed again, as
-// they were just before it and just after; where the outcome differs, the scorer publishes a revision.
+// A late transaction precedes others of its card that are already decided. Their features are recomputed, as they were
+// just before it and just after; if the outcome differs, the scorer publishes a revision.
 //
-// Both rows see the card up to the cause, and entities as the cause sees them. So a revision is a function of the
-// log, like a decision, and of a chain of late transactions the last one leads to what the ordered stream gives.
+// Both rows see the card up to the cause, and entities as the cause sees them. So a revision, like a decision, is a
+// function of the log. After a sequence of late transactions the last revision equals the decision on the ordered
+// stream.
 
 import type { Transaction } from '../../transaction.ts'
 import type { CardEvent } from '../state/card-event.ts'
@@ -31,23 +32,23 @@ export interface Recomputed {
   /** Offset of the decision. */
   readonly offset: number
   readonly amountMinor: number
-  /** How often it was recomputed, this time included: the number of the revision. */
+  /** Number of the revision: how often the decision was recomputed, including this time. */
   readonly revision: number
   readonly before: ComputedRow
   readonly after: ComputedRow
 }
 
 /**
- * The oldest event time of decisions that may be computed again, where this is the newest event time of the partition. By the
- * partition, not by the card: so a partition knows which messages nobody will ask for.
+ * Oldest event time of decisions that can be recomputed, given the newest event time of the partition. It depends on
+ * the partition, not on the card, so that a partition knows which messages are no longer needed.
  */
 export function revisableFromMs(newestEventMs: number): number {
   return newestEventMs - LATENESS_MS
 }
 
 /**
- * Decisions of the card that `cause` may change, in event order: events that come after it, of the REVISABLE_MAX newest
- * ones those not older than `fromMs` whose message is known.
+ * Decisions of the card that `cause` can change, in event order: events after it, among the REVISABLE_MAX newest, that
+ * are not older than `fromMs` and whose message is stored.
  */
 export function revisable(
   history: CardHistory,
@@ -73,7 +74,7 @@ export function revisable(
   return later
 }
 
-/** Computes the rows again, the cause being held by now, and counts those that differ. */
+/** Recomputes the rows after the cause was inserted, and records those that differ. */
 export function recompute(
   history: CardHistory,
   causeOffset: number,
@@ -95,7 +96,7 @@ export function recompute(
   return changed
 }
 
-/** Bit for bit: NaN equals NaN, and 0 is not -0. */
+/** Compares bit for bit: NaN equals NaN, and 0 is not -0. */
 function isSameRow(a: Float64Array, b: Float64Array): boolean {
   for (let index = 0; index < a.length; index += 1) if (!Object.is(a[index], b[index])) return false
   return true

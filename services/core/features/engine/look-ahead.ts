@@ -1,9 +1,9 @@
-// What the next transactions of a batch need, found some dozens at a time and brought near (prefetch.ts): their events,
-// their cards and their entities.
+// Looks up what the next transactions of a batch need, one group at a time, and prefetches it (prefetch.ts): their
+// events, cards and entities.
 
-import type { RateTable } from '../../currency.ts'
+import type { RateTable } from '../../rates/rate-table.ts'
 import type { Transaction } from '../../transaction.ts'
-import { prefetch, NEAR_MAX } from '../state/prefetch.ts'
+import { prefetch, GROUP_MAX } from '../state/prefetch.ts'
 import {
   blankCardEvent,
   fillCardEvent,
@@ -17,14 +17,14 @@ import type { PartitionEntities } from './partition-entities.ts'
 const NONE: readonly Transaction[] = []
 
 export class LookAhead {
-  readonly #rates: RateTable
+  #rates: RateTable
   readonly #needs: EventNeeds
   readonly #entities: PartitionEntities
-  readonly #events = Array.from({ length: NEAR_MAX }, blankCardEvent)
+  readonly #events = Array.from({ length: GROUP_MAX }, blankCardEvent)
   readonly #histories: CardHistory[] = []
   #transactions = NONE
   #state: PartitionState | null = null
-  /** Of the transactions: the next one, and those that are at hand, from `#from` up to `#to`. */
+  /** Indexes of transactions: the next one, and the group that is prepared, from `#from` up to `#to`. */
   #next = 0
   #from = 0
   #to = 0
@@ -35,7 +35,12 @@ export class LookAhead {
     this.#entities = entities
   }
 
-  /** These come next, in this order. */
+  /** Converts the transactions that are expected from now on. */
+  useRates(rates: RateTable): void {
+    this.#rates = rates
+  }
+
+  /** Announces the next transactions, in this order. */
   expect(transactions: readonly Transaction[], state: PartitionState): void {
     this.#transactions = transactions
     this.#state = state
@@ -44,51 +49,51 @@ export class LookAhead {
     this.#to = 0
   }
 
-  /** The place of what is at hand for this transaction; -1 where another one was expected. Hot path. */
+  /** Index in the group of this transaction; -1 if another one was expected. Hot path. */
   take(transaction: Transaction, state: PartitionState): number {
     if (this.#transactions[this.#next] !== transaction || this.#state !== state) return -1
-    if (this.#next === this.#to) this.#look(state)
-    const place = this.#next - this.#from
+    if (this.#next === this.#to) this.#prepare(state)
+    const index = this.#next - this.#from
     this.#next += 1
-    // The batch is not held on to.
+    // Releases the batch.
     if (this.#next === this.#transactions.length) {
       this.#transactions = NONE
       this.#state = null
     }
-    return place
+    return index
   }
 
-  /** The event at a place, but for its offset and its message. Hot path. */
-  eventAt(place: number): MutableCardEvent {
-    const event = this.#events[place]
-    if (event === undefined) throw new RangeError(`No event is at hand at ${place}.`)
+  /** The event at an index of the group; its offset is not set. Hot path. */
+  eventAt(index: number): MutableCardEvent {
+    const event = this.#events[index]
+    if (event === undefined) throw new RangeError(`The group has no event ${index}.`)
     return event
   }
 
   /** Hot path. */
-  historyAt(place: number): CardHistory {
-    const history = this.#histories[place]
-    if (history === undefined) throw new RangeError(`No card is at hand at ${place}.`)
+  historyAt(index: number): CardHistory {
+    const history = this.#histories[index]
+    if (history === undefined) throw new RangeError(`The group has no card ${index}.`)
     return history
   }
 
-  #look(state: PartitionState): void {
+  #prepare(state: PartitionState): void {
     const transactions = this.#transactions
     const histories = this.#histories
     const from = this.#to
-    const count = Math.min(NEAR_MAX, transactions.length - from)
+    const count = Math.min(GROUP_MAX, transactions.length - from)
     this.#from = from
     this.#to = from + count
-    for (let place = 0; place < count; place += 1) {
-      const transaction = transactions[from + place]
+    for (let index = 0; index < count; index += 1) {
+      const transaction = transactions[from + index]
       if (transaction === undefined) continue
-      fillCardEvent(this.eventAt(place), transaction, 0, this.#rates, this.#needs)
+      fillCardEvent(this.eventAt(index), transaction, 0, this.#rates, this.#needs)
     }
-    for (let place = 0; place < count; place += 1) {
-      const transaction = transactions[from + place]
-      if (transaction !== undefined) histories[place] = state.card(transaction.card)
+    for (let index = 0; index < count; index += 1) {
+      const transaction = transactions[from + index]
+      if (transaction !== undefined) histories[index] = state.card(transaction.card)
     }
     prefetch(histories, count)
-    this.#entities.look(this.#events, count, state)
+    this.#entities.prepare(this.#events, count, state)
   }
 }

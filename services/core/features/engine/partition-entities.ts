@@ -1,99 +1,101 @@
-// The entities that a transaction shares with others, as one partition sees them: parts of all partitions are read, its own are
-// changed.
+// Entities that a transaction shares with others, as seen by one partition: it reads the partial aggregates of all
+// partitions and changes its own.
 
 import { prefetch } from '../state/prefetch.ts'
 import { entityRefOf, entityRefOfLabel, type CardEvent } from '../state/card-event.ts'
-import type { Cut, EntityLabel, EntityPart } from '../state/entity-part.ts'
+import type { Frontier, EntityLabel, EntityPart } from '../state/entity-part.ts'
 import type { EntityAggregates } from './entity-aggregates.ts'
 import { ENTITY_KINDS, type EntityKind } from '../catalogue/feature-definition.ts'
-import type { Readings } from './feature-plan.ts'
+import type { PlanAggregates } from './feature-plan.ts'
 import type { Faults } from './feature-states.ts'
 import type { PartitionState, ReadablePart } from './fold-state.ts'
 import type { Label } from '../../transaction.ts'
 
-/** A kind of entity that the plan looks at. */
+/** A kind of entity that the plan uses. */
 interface ReadKind {
   readonly kind: EntityKind
-  readonly reading: EntityAggregates
-  /** This partition's part of the entity that was read last; null when there was none, or not all of it could be read. */
+  readonly aggregates: EntityAggregates
+  /** This partition's part of the entity that was read last; null if there was none, or not all of it was readable. */
   part: EntityPart | null
-  /** The same of the events that come next, and the parts of the other partitions. */
+  /** The same for the prepared events, and the parts of the other partitions. */
   readonly aheadOwn: (EntityPart | null)[]
   readonly aheadOthers: (readonly ReadablePart[] | null)[]
 }
 
 export class PartitionEntities {
   readonly #kinds: readonly ReadKind[]
-  readonly #near: EntityPart[] = []
+  readonly #group: EntityPart[] = []
 
-  constructor({ entities }: Readings) {
+  constructor({ entities }: PlanAggregates) {
     this.#kinds = ENTITY_KINDS.flatMap((kind) => {
-      const reading = entities[kind]
-      return reading === null ? [] : [{ kind, reading, part: null, aheadOwn: [], aheadOthers: [] }]
+      const aggregates = entities[kind]
+      return aggregates === null
+        ? []
+        : [{ kind, aggregates, part: null, aheadOwn: [], aheadOthers: [] }]
     })
   }
 
-  /** True when some window of the entities read last may not be exact. */
+  /** True if a window of the entities read last may not be exact. */
   get isApproximate(): boolean {
-    for (const { reading } of this.#kinds) if (reading.isApproximate) return true
+    for (const { aggregates } of this.#kinds) if (aggregates.isApproximate) return true
     return false
   }
 
-  /** Readings of no events, for a transaction whose state cannot be read. */
-  readNothing(timeMs: number): void {
-    for (const { reading } of this.#kinds) reading.begin(timeMs)
+  /** Resets the aggregates for a transaction whose state is unreadable. */
+  reset(timeMs: number): void {
+    for (const { aggregates } of this.#kinds) aggregates.begin(timeMs)
   }
 
-  /** Finds the entities of the first `count` events, and brings them near: see look-ahead.ts. Hot path. */
-  look(events: readonly CardEvent[], count: number, state: PartitionState): void {
-    const near = this.#near
+  /** Looks up the entities of the first `count` events and prefetches them: see look-ahead.ts. Hot path. */
+  prepare(events: readonly CardEvent[], count: number, state: PartitionState): void {
+    const group = this.#group
     for (const { kind, aheadOwn, aheadOthers } of this.#kinds) {
-      let nearCount = 0
-      for (let place = 0; place < count; place += 1) {
-        const event = events[place]
+      let size = 0
+      for (let index = 0; index < count; index += 1) {
+        const event = events[index]
         const ref = event === undefined ? 0 : entityRefOf(event, kind)
         const others = ref === 0 ? null : state.otherEntities(kind, ref)
         const own = others === null ? null : state.ownEntity(kind, ref)
-        aheadOthers[place] = others
-        aheadOwn[place] = own
+        aheadOthers[index] = others
+        aheadOwn[index] = own
         if (others === null || own === null) continue
-        near[nearCount] = own
-        nearCount += 1
+        group[size] = own
+        size += 1
         for (const { part } of others) {
-          near[nearCount] = part
-          nearCount += 1
+          group[size] = part
+          size += 1
         }
       }
-      prefetch(near, nearCount)
+      prefetch(group, size)
     }
   }
 
   /**
-   * Reads what the transaction's entities hold within the cuts; notes which of them cannot be read. `ahead` is the place
-   * of its event when `look` found them, -1 when they are to be found now. Hot path.
+   * Reads the transaction's entities within their frontiers and notes which are unreadable. `ahead` is the index of the
+   * event that `prepare` was called with, or -1 to look them up now. Hot path.
    */
   read(
     event: CardEvent,
-    ownFrontier: Cut,
+    ownFrontier: Frontier,
     state: PartitionState,
     faults: Faults,
     ahead: number,
   ): void {
     for (const read of this.#kinds) {
-      const { kind, reading } = read
+      const { kind, aggregates } = read
       const ref = entityRefOf(event, kind)
       const others = ref === 0 ? null : othersOf(read, ref, state, ahead)
       faults.degradedEntities[kind] = ref !== 0 && others === null
       read.part = others === null ? null : ownOf(read, ref, state, ahead)
-      reading.begin(event.timeMs)
+      aggregates.begin(event.timeMs)
       if (others === null || read.part === null) continue
-      reading.add(read.part, ownFrontier)
-      for (const { part, frontier } of others) reading.add(part, frontier)
-      reading.finish()
+      aggregates.add(read.part, ownFrontier)
+      for (const { part, frontier } of others) aggregates.add(part, frontier)
+      aggregates.finish()
     }
   }
 
-  /** Adds a transaction to its entities; `isReadLast` when no other was read since. Hot path. */
+  /** Adds a transaction to its entities; `isReadLast` is true if no other was read since. Hot path. */
   insert(event: CardEvent, state: PartitionState, isReadLast: boolean): void {
     for (const { kind, part } of this.#kinds) {
       const ref = entityRefOf(event, kind)

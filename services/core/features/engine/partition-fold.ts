@@ -1,19 +1,19 @@
-// The one definition of what a transaction's features are (P4): labels and transactions of one partition are folded,
-// in offset order, into card histories and entity parts. The scorer folds over values from Redis, the
-// trainer over maps in memory; both call this.
+// The single definition of a transaction's features (P4): folds the labels and transactions of one partition, in offset
+// order, into card histories and partial aggregates of entities. The scorer folds over values from Redis, the trainer
+// over maps in memory; both use this class.
 
-import type { RateTable } from '../../currency.ts'
+import type { RateTable } from '../../rates/rate-table.ts'
 import { hashOf } from '../../id-hash.ts'
 import type { Label, Transaction } from '../../transaction.ts'
 import { blankCardEvent, cardEventOf, fillCardEvent, type CardEvent } from '../state/card-event.ts'
 import { COLUMN, FLAG, type StoredOutcome } from '../state/card-columns.ts'
 import { CardHistory } from '../state/card-history.ts'
-import type { Cut } from '../state/entity-part.ts'
+import type { Frontier } from '../state/entity-part.ts'
 import { FEATURES } from '../catalogue/feature-list.ts'
-import { compileFeaturePlan, type FeaturePlan, type Readings } from './feature-plan.ts'
+import { compileFeaturePlan, type FeaturePlan, type PlanAggregates } from './feature-plan.ts'
 import type { PartitionState } from './fold-state.ts'
 import { PartitionEntities } from './partition-entities.ts'
-import { marksThat, NO_ANNOTATIONS, type FeatureAnnotation } from './feature-annotations.ts'
+import { annotationsThat, NO_ANNOTATIONS, type FeatureAnnotation } from './feature-annotations.ts'
 import {
   ALL_DEGRADED,
   compileStates,
@@ -33,13 +33,13 @@ import {
 import { LookAhead } from './look-ahead.ts'
 import { LATENESS_MS, REACH_MS } from '../catalogue/time.ts'
 
-/** How one transaction was folded; its feature row was written unless it is a duplicate. */
+/** Result of folding one transaction. Its feature row is written unless it is a duplicate. */
 export interface Folded {
   readonly annotations: readonly FeatureAnnotation[]
   /** Offset of the first transaction with the same id, or null. */
   readonly duplicateOfOffset: number | null
   readonly duplicateOutcome: StoredOutcome
-  /** Amount in minor units of the reference currency. */
+  /** Amount in minor units of the reference currency; NaN when there is no rate. */
   readonly amountMinor: number
   /** Later decisions of the card whose features this transaction changes, in event order. */
   readonly recomputed: readonly Recomputed[]
@@ -48,11 +48,11 @@ export interface Folded {
 const NONE: readonly Recomputed[] = []
 const NO_HISTORY = new CardHistory()
 
-/** Where a partition stands; restored from what was committed, so that a crash changes nothing. */
+/** Event-time position of a partition; restored from the committed metadata, so that a crash changes nothing. */
 export interface PartitionPosition {
-  /** Newest event time among the transactions before; -1 for none. */
+  /** Newest event time of the earlier transactions; -1 for none. */
   readonly newestEventMs: number
-  /** Newest watermark of the transactions and of the labels; -1 for none. */
+  /** Newest watermark of the transactions, and of the labels; -1 for none. */
   readonly watermarkMs: number
   readonly labelWatermarkMs: number
 }
@@ -63,28 +63,28 @@ export const PARTITION_START: PartitionPosition = {
   labelWatermarkMs: -1,
 }
 
-/** The features that models are made for. */
+/** The features that models are trained on. */
 export const FEATURE_PLAN: FeaturePlan = compileFeaturePlan(FEATURES)
 
 export interface FoldOptions {
   readonly rates: RateTable
-  /** FEATURE_PLAN unless given. */
+  /** Defaults to FEATURE_PLAN. */
   readonly plan?: FeaturePlan
-  /** Reads a message that was kept with its event; without it later decisions are not recomputed. */
+  /** Decodes a message that was stored with its event; without it later decisions are not recomputed. */
   readonly readRecord?: (record: Uint8Array) => Transaction | null
-  /** False for a reader of parts that another fold builds: then parts of entities are never changed. */
+  /** False for a reader of partial aggregates that another fold builds: entities are then never changed. */
   readonly keepsEntities?: boolean
 }
 
-/** A transaction with its place in the log. */
+/** A transaction with its offset in the log. */
 interface FoldedTransaction {
   readonly transaction: Transaction
   readonly offset: number
-  /** The message as it was sent, kept so that its decision can be recomputed; without one nothing is kept. */
+  /** The message as it was sent, stored so that its decision can be recomputed; null stores nothing. */
   readonly record?: Uint8Array | null
 }
 
-/** Rows are written one after the other into the same arrays: the next at `position`. Reused, so that none is made per event. */
+/** Output of consecutive rows; the next one goes to `position`. Reused, so that no object is allocated per event. */
 export interface RowOutput {
   readonly row: Float64Array
   readonly states: Uint8Array
@@ -92,16 +92,16 @@ export interface RowOutput {
 }
 
 export class PartitionFold {
-  readonly #rates: RateTable
+  #rates: RateTable
   readonly #plan: FeaturePlan
   readonly #readRecord: FoldOptions['readRecord']
   readonly #keepsEntities: boolean
-  readonly #readings: Readings
+  readonly #aggregates: PlanAggregates
   readonly #entities: PartitionEntities
   readonly #ahead: LookAhead
   readonly #writeStates: WriteStates
   readonly #faults: Faults = noFaults()
-  /** Reused from one transaction to the next. */
+  /** Reused for every transaction. */
   readonly #event = blankCardEvent()
   #newestEventMs: number
   #watermarkMs: number
@@ -113,8 +113,8 @@ export class PartitionFold {
     this.#plan = plan
     this.#readRecord = readRecord
     this.#keepsEntities = keepsEntities
-    this.#readings = plan.openReadings()
-    this.#entities = new PartitionEntities(this.#readings)
+    this.#aggregates = plan.openAggregates()
+    this.#entities = new PartitionEntities(this.#aggregates)
     this.#ahead = new LookAhead(rates, plan.needs, this.#entities)
     this.#writeStates = compileStates(plan)
     this.#newestEventMs = position.newestEventMs
@@ -130,7 +130,13 @@ export class PartitionFold {
     }
   }
 
-  /** A transaction that somebody else folds: only the partition's position learns of it. */
+  /** Converts the amounts of the transactions that are applied from now on. */
+  useRates(rates: RateTable): void {
+    this.#rates = rates
+    this.#ahead.useRates(rates)
+  }
+
+  /** Advances the position for a transaction that another fold applies. */
   passOver(eventTimeMs: number): void {
     if (eventTimeMs > this.#newestEventMs) this.#newestEventMs = eventTimeMs
   }
@@ -143,15 +149,17 @@ export class PartitionFold {
     this.#labelWatermarkMs = Math.max(this.#labelWatermarkMs, timeMs)
   }
 
-  /** A live stream has no watermarks: those that a finished replay has left would make everything after it late. */
+  /**
+   * Resets the watermarks. A live stream has none, and those of a finished replay would make everything after it late.
+   */
   forgetWatermarks(): void {
     this.#watermarkMs = PARTITION_START.watermarkMs
     this.#labelWatermarkMs = PARTITION_START.labelWatermarkMs
   }
 
   /**
-   * A label may be applied early: features count it from its known-at time on. One that comes after the
-   * watermark that promised it could not counts from that watermark on: other partitions have decided without it.
+   * A label may be applied early: features count it from its known-at time on. A label that violates a watermark counts
+   * from that watermark on, since other partitions have already decided without it.
    */
   applyLabel(label: Label, labelOffset: number, state: PartitionState): void {
     const entry = {
@@ -165,16 +173,17 @@ export class PartitionFold {
   }
 
   /**
-   * These transactions are applied next, in this order, to this state: what they need is found and brought near some
-   * dozens at a time (look-ahead.ts). It changes no result; where others come instead, each is looked up by itself.
+   * Announces the next transactions for this state, in this order, so that their state is looked up and prefetched in
+   * groups (look-ahead.ts). Has no effect on results: a transaction that was not announced is looked up by itself.
    */
   expect(transactions: readonly Transaction[], state: PartitionState): void {
     this.#ahead.expect(transactions, state)
   }
 
   /**
-   * Writes the transaction's feature row and states (absent throughout for a duplicate) and adds it to
-   * the state. Labels with an offset below `labelNextOffset` are visible. The currency must be in the table.
+   * Writes the transaction's feature row and states (all absent for a duplicate) and adds it to the state. Labels with
+   * an offset below `labelNextOffset` are visible. One without a rate has
+   * no features of its amount, and is not added: sums that lack an amount would be wrong for every later payment.
    */
   applyTransaction(
     { transaction, offset, record = null }: FoldedTransaction,
@@ -189,7 +198,7 @@ export class PartitionFold {
     else event.offset = offset
     const first = history.indexOfId(event.idHash)
     if (first >= 0) {
-      // A partition without its state cannot tell duplicates, and must come to the same place.
+      // A partition that lost its state cannot detect duplicates, and must reach the same position.
       this.passOver(event.timeMs)
       return this.#duplicate(history, first, event, out)
     }
@@ -198,10 +207,12 @@ export class PartitionFold {
     this.#readEntities(event, frontier, state, ahead)
     const isApproximate = this.#writeRow(event, isRetry, history, out)
     const annotations = this.#annotationsOf(event, isRetry, history, isApproximate, out)
-    const isForgotten = annotations !== NO_ANNOTATIONS && annotations.includes('behind_reach')
+    const isForgotten =
+      annotations !== NO_ANNOTATIONS &&
+      (annotations.includes('behind_reach') || annotations.includes('no_rate'))
     const recomputed = isForgotten
       ? NONE
-      : this.#remember(event, history, frontier, state, annotations)
+      : this.#insert(event, history, frontier, state, annotations)
     if (!isForgotten && record !== null) state.messages?.keep(offset, event.timeMs, record)
     this.passOver(event.timeMs)
     const { amountMinor } = event
@@ -209,19 +220,20 @@ export class PartitionFold {
   }
 
   /**
-   * Writes the row of a transaction whose state cannot be read: only what the transaction itself tells. Changes
-   * nothing but the partition's position; the state is folded from the log later.
+   * Writes the row of a transaction whose state is unreadable: only features of the transaction itself have values.
+   * Changes only the partition's position; the state is rebuilt from the log later.
    */
   applyDegraded(transaction: Transaction, offset: number, out: RowOutput): Folded {
     const event = cardEventOf(transaction, offset, this.#rates)
-    const readings = this.#readings
-    this.#entities.readNothing(event.timeMs)
-    readings.card.read(NO_HISTORY, event)
-    this.#plan.write(event, false, NO_HISTORY, readings, out)
+    const aggregates = this.#aggregates
+    this.#entities.reset(event.timeMs)
+    aggregates.card.read(NO_HISTORY, event)
+    this.#plan.write(event, false, NO_HISTORY, aggregates, out)
+    if (Number.isNaN(event.amountMinor)) this.#plan.clearAmounts(out)
     this.#writeStates(ALL_DEGRADED, out.row, out.position, out.states)
     this.passOver(event.timeMs)
     return {
-      annotations: ['degraded'],
+      annotations: Number.isNaN(event.amountMinor) ? ['degraded', 'no_rate'] : ['degraded'],
       duplicateOfOffset: null,
       duplicateOutcome: 0,
       amountMinor: event.amountMinor,
@@ -247,7 +259,7 @@ export class PartitionFold {
     }
   }
 
-  #readEntities(event: CardEvent, ownFrontier: Cut, state: PartitionState, ahead = -1): void {
+  #readEntities(event: CardEvent, ownFrontier: Frontier, state: PartitionState, ahead = -1): void {
     const { timeMs } = event
     const newestMs = Math.max(this.#newestEventMs, this.#watermarkMs)
     const faults = this.#faults
@@ -255,33 +267,35 @@ export class PartitionFold {
     this.#entities.read(event, ownFrontier, state, faults, ahead)
   }
 
-  /** The entities are read already. True when windows may not be exact. */
+  /** Requires the entities to be read. Returns true if windows may not be exact. */
   #writeRow(event: CardEvent, isRetry: boolean, history: CardHistory, out: RowOutput): boolean {
-    const readings = this.#readings
-    readings.card.read(history, event)
-    this.#plan.write(event, isRetry, history, readings, out)
-    this.#faults.cardExpiredFrom = readings.card.expiredFrom
+    const aggregates = this.#aggregates
+    aggregates.card.read(history, event)
+    this.#plan.write(event, isRetry, history, aggregates, out)
+    if (Number.isNaN(event.amountMinor)) this.#plan.clearAmounts(out)
+    this.#faults.cardExpiredFrom = aggregates.card.expiredFrom
     this.#writeStates(this.#faults, out.row, out.position, out.states)
-    return readings.card.isApproximate || this.#entities.isApproximate
+    return aggregates.card.isApproximate || this.#entities.isApproximate
   }
 
   #annotationsOf(
-    { timeMs }: CardEvent,
+    { timeMs, amountMinor }: CardEvent,
     isRetry: boolean,
     history: CardHistory,
     isApproximate: boolean,
     { states, position }: RowOutput,
   ): readonly FeatureAnnotation[] {
-    const isLate = this.#readings.card.rank < history.count
+    const isLate = this.#aggregates.card.rank < history.count
     const isAfterWatermark = timeMs <= this.#watermarkMs
     const end = position + this.#plan.definitions.length
     const own = hasFaults(this.#faults) ? states.subarray(position, end) : null
     const isExpired = own?.includes(STATE.expired) === true
     const isDegraded = own?.includes(STATE.degraded) === true
     const isBehind = history.isTooLate(timeMs) || this.#newestEventMs - timeMs > REACH_MS
+    const hasNoRate = Number.isNaN(amountMinor)
     const isBaseline = !isRetry && !isApproximate && !isLate && !isAfterWatermark && !isBehind
-    if (isBaseline && !isExpired && !isDegraded) return NO_ANNOTATIONS
-    return marksThat({
+    if (isBaseline && !hasNoRate && !isExpired && !isDegraded) return NO_ANNOTATIONS
+    return annotationsThat({
       duplicate: false,
       retry: isRetry,
       late: isLate,
@@ -290,14 +304,15 @@ export class PartitionFold {
       after_watermark: isAfterWatermark,
       expired: isExpired,
       degraded: isDegraded,
+      no_rate: hasNoRate,
     })
   }
 
   /** Adds the event to its card and entities. Returns the later decisions that it changes. */
-  #remember(
+  #insert(
     event: CardEvent,
     history: CardHistory,
-    frontier: Cut,
+    frontier: Frontier,
     state: PartitionState,
     annotations: readonly FeatureAnnotation[],
   ): readonly Recomputed[] {
@@ -312,19 +327,19 @@ export class PartitionFold {
       ? this.#insertLate(event, isRetry, history, frontier, state)
       : NONE
     if (changed === NONE) history.insert(event, isRetry, kept)
-    // Other partitions may already have decided on the promise that nothing so old follows.
+    // Other partitions may have decided relying on the watermark.
     if (this.#keepsEntities && !annotations.includes('after_watermark')) {
       this.#entities.insert(event, state, changed === NONE)
     }
     return changed
   }
 
-  /** Inserts an event before others. Later decisions are computed just before and just after that. */
+  /** Inserts an event before others. Later decisions are computed just before and just after the insertion. */
   #insertLate(
     event: CardEvent,
     isRetry: boolean,
     history: CardHistory,
-    frontier: Cut,
+    frontier: Frontier,
     state: PartitionState,
   ): readonly Recomputed[] {
     const read = this.#readRecord
@@ -342,7 +357,7 @@ export class PartitionFold {
       const states = new Uint8Array(row.length)
       const index = history.indexOfOffset(of.offset)
       const wasRetry = (history.at(index, COLUMN.flags) & FLAG.retry) !== 0
-      // Entities as they are seen by the cause, and the same before and after it.
+      // Both rows see entities as the cause sees them.
       this.#readEntities(of, frontier, state)
       const isApproximate = this.#writeRow(of, wasRetry, history, { row, states, position: 0 })
       return { row, states, isApproximate }

@@ -7,7 +7,7 @@ import type { CardEvent } from '../state/card-event.ts'
 import type { EntityKind, FeatureDefinition, Reference } from '../catalogue/feature-definition.ts'
 import { CARD_REACH_MS, DAY_MS, MINUTE_MS, RETRY_MS } from '../catalogue/time.ts'
 
-const TRIED_AGAIN_MS = 10 * MINUTE_MS
+const RETRY_AFTER_DECLINE_MS = 10 * MINUTE_MS
 
 /** A transaction as shown to people: its event, and its identifiers. */
 export interface KnownEvent {
@@ -126,7 +126,7 @@ function ofCard(definition: Of<'card'>, { current, card }: Visible): Contributor
     case 'declines':
       return earlier(attempts.filter((each) => each.event.isDeclined))
     case 'declined_then_retried':
-      return earlier(attempts.filter((each) => wasTriedAgain(each, card, event)))
+      return earlier(attempts.filter((each) => wasRetriedAfterDecline(each, card, event)))
     case 'just_under_limit':
       return underLimit(payments(attempts), within(CARD_REACH_MS), current, isPayment)
   }
@@ -140,7 +140,7 @@ function ofEntity(
   const endMs = current.event.timeMs - delayMs
   const isInside = (timeMs: number): boolean => timeMs > endMs - windowMs && timeMs <= endMs
   const events = entities[kind].filter((each) => isInside(each.event.timeMs))
-  const known = lastWords(labels[kind], current.event.timeMs).filter(({ isFraud }) => isFraud)
+  const known = lastLabels(labels[kind], current.event.timeMs).filter(({ isFraud }) => isFraud)
   const frauds = known.filter(({ timeMs }) => isInside(timeMs))
   switch (aggregate) {
     case 'count':
@@ -152,8 +152,8 @@ function ofEntity(
       return { ...NONE, events, labels: frauds }
     case 'fraud_run':
     case 'fraud_run_age': {
-      const marked = new Set(known.map(keyOf))
-      const end = events.findLastIndex(({ event }) => !marked.has(keyOf(event)))
+      const fraudKeys = new Set(known.map(keyOf))
+      const end = events.findLastIndex(({ event }) => !fraudKeys.has(keyOf(event)))
       const run = events.slice(end + 1)
       const counted = new Set(run.map(({ event }) => keyOf(event)))
       return { ...NONE, events: run, labels: known.filter((each) => counted.has(keyOf(each))) }
@@ -165,14 +165,14 @@ function ofEntity(
  * The last label of each transaction among those known by then. Of two known at the same time, the later one of the log
  * counts.
  */
-function lastWords(labels: readonly KnownLabel[], nowMs: number): readonly KnownLabel[] {
-  const words = new Map<string, KnownLabel>()
+function lastLabels(labels: readonly KnownLabel[], nowMs: number): readonly KnownLabel[] {
+  const last = new Map<string, KnownLabel>()
   for (const label of labels) {
     if (label.knownAtMs > nowMs) continue
-    const before = words.get(keyOf(label))
-    if (before === undefined || label.knownAtMs >= before.knownAtMs) words.set(keyOf(label), label)
+    const before = last.get(keyOf(label))
+    if (before === undefined || label.knownAtMs >= before.knownAtMs) last.set(keyOf(label), label)
   }
-  return [...words.values()]
+  return [...last.values()]
 }
 
 /** Key of a transaction for its labels: an id may be used again later. */
@@ -194,14 +194,14 @@ function isRetry({ event }: KnownEvent, card: readonly KnownEvent[]): boolean {
   )
 }
 
-function wasTriedAgain(
+function wasRetriedAfterDecline(
   { event }: KnownEvent,
   card: readonly KnownEvent[],
   current: CardEvent,
 ): boolean {
   if (!event.isDeclined) return false
   const next = card.find((each) => isBefore(event, each.event))?.event ?? current
-  return next.timeMs - event.timeMs <= TRIED_AGAIN_MS
+  return next.timeMs - event.timeMs <= RETRY_AFTER_DECLINE_MS
 }
 
 /** Payments just below the limit, and the attempts that determine it. */

@@ -2,7 +2,7 @@
 // see. For every feature it reports the recorded value, the recomputed one, and the transactions that it counted.
 
 import assert from 'node:assert/strict'
-import type { RateTable } from '../../currency.ts'
+import type { RateTable } from '../../rates/rate-table.ts'
 import { hashOf } from '../../id-hash.ts'
 import type { Label, Transaction } from '../../transaction.ts'
 import type { DecisionRecord } from '../../wire/records.ts'

@@ -12,10 +12,10 @@
 // only name records written before them: the limits need only exceed the records that a crash can leave uncommitted,
 // two full batches.
 
-import type { RateTable } from '../../currency.ts'
+import type { RateTable } from '../../rates/rate-table.ts'
 import type { Transaction } from '../../transaction.ts'
 import type { Alignment } from '../../wire/records.ts'
-import type { Cut } from '../state/entity-part.ts'
+import type { Frontier } from '../state/entity-part.ts'
 import { ReplayPartition, type PartitionBegin } from './replay-partition.ts'
 import { PartitionParts } from './replay-parts.ts'
 import type { RecordedBatch, ReplayEntry, ReplayLabel } from './replay-records.ts'
@@ -29,7 +29,8 @@ export const REPLAY_VALUES_MAX = 30_000
 const IDLE_MARGIN_MS = 60_000
 
 export interface LogReplayOptions {
-  readonly rates: RateTable
+  /** The rate table of a decision batch. @throws when there is none of that digest */
+  readonly ratesOf: (digest: string) => RateTable
   readonly sample: ReplaySample
   /** First position read in each partition's log. */
   readonly begins: readonly PartitionBegin[]
@@ -45,18 +46,18 @@ export class LogReplay {
   readonly #partitions: readonly ReplayPartition[]
   readonly #parts: readonly PartitionParts[]
   readonly #rows: readonly PartitionRows[]
-  readonly #floors: Cut[]
+  readonly #floors: Frontier[]
   #newestDecidedMs = -Infinity
   #isFinal = false
 
   constructor(options: LogReplayOptions) {
     this.#options = options
-    const { begins, sample, rates, readRecord, onCause } = options
+    const { begins, sample, ratesOf, readRecord, onCause } = options
     this.#partitions = begins.map((begin) => new ReplayPartition(begin))
-    this.#parts = begins.map(() => new PartitionParts(sample, rates))
+    this.#parts = begins.map(() => new PartitionParts(sample))
     this.#rows = begins.map(
       (_, partition) =>
-        new PartitionRows({ partition, sample, rates, readRecord, onCause, parts: this.#parts }),
+        new PartitionRows({ partition, sample, ratesOf, readRecord, onCause, parts: this.#parts }),
     )
     this.#floors = begins.map(() => ({ nextOffset: 0, labelNextOffset: 0 }))
   }
@@ -179,7 +180,7 @@ export class LogReplay {
     })
   }
 
-  #build(partition: number, to: Cut, alignment: Alignment): void {
+  #build(partition: number, to: Frontier, alignment: Alignment): void {
     const [queue, parts] = [this.#partitions[partition], this.#parts[partition]]
     const floor = this.#floors[partition]
     if (queue === undefined || parts === undefined || floor === undefined) return
@@ -188,7 +189,7 @@ export class LogReplay {
       parts.takeLabel(label, isAligned, floor)
     }
     for (const entry of queue.nextBelow(to.nextOffset)) {
-      parts.take(entry, queue.takeVerdict(entry.offset), isAligned, floor)
+      parts.take(entry, queue.takeVerdict(entry), isAligned, floor)
     }
   }
 
@@ -229,6 +230,6 @@ export class LogReplay {
   }
 }
 
-function frontierOf({ nextOffset, labelNextOffset }: Cut): Cut {
+function frontierOf({ nextOffset, labelNextOffset }: Frontier): Frontier {
   return { nextOffset, labelNextOffset }
 }

@@ -1,6 +1,6 @@
 // Unconsumed input of a replay from one partition: messages, labels and decision batches, in order.
 
-import type { Cut } from '../state/entity-part.ts'
+import type { Frontier } from '../state/entity-part.ts'
 import type { Verdict } from './replay-parts.ts'
 import type { RecordedBatch, ReplayEntry, ReplayLabel } from './replay-records.ts'
 
@@ -8,15 +8,15 @@ import type { RecordedBatch, ReplayEntry, ReplayLabel } from './replay-records.t
 export const REPLAY_WAITING_MAX = 16_384
 
 /** Position at which reading begins. */
-export interface PartitionBegin extends Cut {
+export interface PartitionBegin extends Frontier {
   /** True when this is the very beginning of the partition's log. */
   readonly isWhole: boolean
   /** End of the transactions when reading began: the partition is known to have input up to here. */
   readonly endOffset: number
 }
 
-const NOTHING: Cut = { nextOffset: 0, labelNextOffset: 0 }
-const COUNTED: readonly string[] = ['behind_reach', 'after_watermark']
+const NOTHING: Frontier = { nextOffset: 0, labelNextOffset: 0 }
+const LEFT_OUT: readonly string[] = ['behind_reach', 'after_watermark']
 
 export class ReplayPartition {
   readonly #begin: PartitionBegin
@@ -30,9 +30,9 @@ export class ReplayPartition {
   #labelsReceivedTo: number
   #coveredTo = 0
   readonly #verdicts = new Map<number, Verdict>()
-  readonly #lastFrontiers = new Map<number, Cut>()
+  readonly #lastFrontiers = new Map<number, Frontier>()
   /** Positions of the partition with their times: newest last, and one that is older than the margin. */
-  readonly #stood: { readonly decidedAtMs: number; readonly at: Cut }[] = []
+  readonly #positions: { readonly decidedAtMs: number; readonly at: Frontier }[] = []
   #firstEventMs = Infinity
 
   constructor(begin: PartitionBegin) {
@@ -62,7 +62,7 @@ export class ReplayPartition {
   /** True when nothing waits, nothing more is known to come, and the last decision batch is older than this time. */
   isIdleSince(timeMs: number): boolean {
     if (this.#entries.length > 0 || this.#receivedTo < this.#begin.endOffset) return false
-    return (this.#stood.at(-1)?.decidedAtMs ?? -Infinity) <= timeMs
+    return (this.#positions.at(-1)?.decidedAtMs ?? -Infinity) <= timeMs
   }
 
   /** Messages that were added before, as after a reconnection, are dropped. */
@@ -94,9 +94,10 @@ export class ReplayPartition {
     this.#coveredTo = block.nextOffset
     for (const { offset, revision, duplicateOfOffset, annotations } of block.decisions) {
       if (revision > 0) continue
-      if (duplicateOfOffset !== null || annotations.some((mark) => COUNTED.includes(mark))) {
+      if (duplicateOfOffset !== null || annotations.some((each) => LEFT_OUT.includes(each))) {
         this.#verdicts.set(offset, 'left_out')
-      } else if (annotations.includes('degraded')) this.#verdicts.set(offset, 'undecided')
+      } else if (annotations.includes('no_rate')) this.#verdicts.set(offset, 'no_rate')
+      else if (annotations.includes('degraded')) this.#verdicts.set(offset, 'undecided')
     }
     for (const offset of block.deadLetterOffsets) this.#verdicts.set(offset, 'refused')
   }
@@ -108,7 +109,7 @@ export class ReplayPartition {
   }
 
   /** The scorer read the last message below a frontier, so the log holds it, or retention has removed it. */
-  hasReceived({ nextOffset, labelNextOffset }: Cut): boolean {
+  hasReceived({ nextOffset, labelNextOffset }: Frontier): boolean {
     return this.#receivedTo >= nextOffset && this.#labelsReceivedTo >= labelNextOffset
   }
 
@@ -129,8 +130,12 @@ export class ReplayPartition {
     return taken
   }
 
-  takeVerdict(offset: number): Verdict {
-    const verdict = this.#verdicts.get(offset) ?? 'counted'
+  /** A transaction that is not decided yet is believed to be remembered if it has a rate. */
+  takeVerdict(entry: ReplayEntry): Verdict {
+    const { offset } = entry
+    const isGuess = offset >= this.#coveredTo && entry.kind === 'transaction'
+    const verdict =
+      this.#verdicts.get(offset) ?? (isGuess && entry.hasRate === false ? 'no_rate' : 'counted')
     this.#verdicts.delete(offset)
     return verdict
   }
@@ -150,17 +155,17 @@ export class ReplayPartition {
     this.#waitingDecisions -= block.decisions.length
     for (const frontier of block.frontier) this.#lastFrontiers.set(frontier.partition, frontier)
     const { decidedAtMs, nextOffset, labelNextOffset } = block
-    this.#stood.push({ decidedAtMs, at: { nextOffset, labelNextOffset } })
+    this.#positions.push({ decidedAtMs, at: { nextOffset, labelNextOffset } })
   }
 
   /** Position of the partition at that time, by the clock of its batches. */
-  replayedBy(timeMs: number): Cut {
-    while ((this.#stood[1]?.decidedAtMs ?? Infinity) <= timeMs) this.#stood.shift()
-    const first = this.#stood[0]
+  replayedBy(timeMs: number): Frontier {
+    while ((this.#positions[1]?.decidedAtMs ?? Infinity) <= timeMs) this.#positions.shift()
+    const first = this.#positions[0]
     return first !== undefined && first.decidedAtMs <= timeMs ? first.at : NOTHING
   }
 
-  lastFrontierOf(partition: number): Cut {
+  lastFrontierOf(partition: number): Frontier {
     return this.#lastFrontiers.get(partition) ?? NOTHING
   }
 }

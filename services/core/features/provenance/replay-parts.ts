@@ -4,13 +4,13 @@
 // The card's own history decides which transactions count. For a card outside the sample there is none, so the recorded
 // decision is used instead (duplicate, behind_reach, after_watermark).
 
-import type { RateTable } from '../../currency.ts'
+import { createRateTable, type RateTable } from '../../rates/rate-table.ts'
 import { lowBitsOf, hashOf } from '../../id-hash.ts'
 import type { Transaction } from '../../transaction.ts'
 import { cardEventOf } from '../state/card-event.ts'
 import { CardHistory } from '../state/card-history.ts'
 import { ENTITY_COLUMN } from '../state/entity-event.ts'
-import { EntityPart, type Cut } from '../state/entity-part.ts'
+import { EntityPart, type Frontier } from '../state/entity-part.ts'
 import { ENTITY_KINDS, entityKeyOf, type EntityKind } from '../catalogue/feature-definition.ts'
 import { FEATURES } from '../catalogue/feature-list.ts'
 import { entityRefOf } from '../state/card-event.ts'
@@ -32,10 +32,10 @@ export const FORGET_CARDS_MS = REACH_MS + CARD_REACH_MS + DAY_MS
 export const FORGET_PARTS_MS = REACH_MS + LATENESS_MS + DAY_MS
 
 /**
- * Verdict of the decision batch on a transaction, where it is known. `refused`: it became a dead letter. The others are
- * used only for cards outside the sample.
+ * Verdict of the decision batch on a transaction, where it is known. `refused`: it became a dead letter.
+ * `no_rate`: it was decided without its amount, and not remembered. The others are used only for cards outside the sample.
  */
-export type Verdict = 'counted' | 'refused' | 'left_out' | 'undecided'
+export type Verdict = 'counted' | 'refused' | 'left_out' | 'no_rate' | 'undecided'
 
 /** References of the entities that a transaction names, 0 for none. */
 export function entityRefsOf(transaction: Transaction): Readonly<Record<EntityKind, number>> {
@@ -58,26 +58,27 @@ export function hasAnyEntity(
   return ENTITY_KINDS.some((kind) => refs[kind] !== 0 && sample.hasEntity(kind, refs[kind]))
 }
 
+/** Partial aggregates of entities hold no amounts. */
+const NO_AMOUNTS: RateTable = { ...createRateTable('EUR', []), toReferenceMinor: () => 0 }
+
 export class PartitionParts implements PartitionState {
   readonly entityHorizonMs = -Infinity
   readonly #sample: ReplaySample
-  readonly #rates: RateTable
   readonly #fold: PartitionFold
   readonly #cards = new ReplayValues<string, CardHistory>(() => new CardHistory())
   readonly #parts = new ReplayValues<number, EntityPart>(() => new EntityPart())
-  readonly #touched: number[] = []
+  readonly #changed: number[] = []
   readonly #out = {
     row: new Float64Array(PARTS_PLAN.definitions.length),
     states: new Uint8Array(PARTS_PLAN.definitions.length),
     position: 0,
   }
   /** Partial aggregates may have been merged up to here: no frontier below it can be read any more. */
-  #compactedTo: Cut = { nextOffset: 0, labelNextOffset: 0 }
+  #compactedTo: Frontier = { nextOffset: 0, labelNextOffset: 0 }
 
-  constructor(sample: ReplaySample, rates: RateTable) {
+  constructor(sample: ReplaySample) {
     this.#sample = sample
-    this.#rates = rates
-    this.#fold = new PartitionFold({ rates, plan: PARTS_PLAN }, PARTITION_START)
+    this.#fold = new PartitionFold({ rates: NO_AMOUNTS, plan: PARTS_PLAN }, PARTITION_START)
   }
 
   get size(): number {
@@ -94,16 +95,20 @@ export class PartitionParts implements PartitionState {
   }
 
   /** False when aggregates were merged beyond this frontier. */
-  canRead(frontier: Cut): boolean {
+  canRead(frontier: Frontier): boolean {
     const { nextOffset, labelNextOffset } = this.#compactedTo
     return frontier.nextOffset >= nextOffset && frontier.labelNextOffset >= labelNextOffset
   }
 
   /** Applies a message; every later frontier includes `floor`. */
-  take(entry: ReplayEntry, verdict: Verdict, isAligned: boolean, floor: Cut): void {
+  take(entry: ReplayEntry, verdict: Verdict, isAligned: boolean, floor: Frontier): void {
     if (!isAligned) this.#fold.forgetWatermarks()
     else if (entry.kind === 'watermark') this.#fold.applyWatermark(entry.timeMs)
     if (entry.kind !== 'transaction' || verdict === 'refused') return
+    if (verdict === 'no_rate') {
+      this.#fold.passOver(entry.transaction.eventTimeMs)
+      return
+    }
     const { transaction, offset } = entry
     const { card } = transaction
     if (this.#sample.hasCard(card)) {
@@ -117,15 +122,15 @@ export class PartitionParts implements PartitionState {
         history.compact(offset + 1)
       })
     } else this.#takeUnsampled(transaction, offset, verdict)
-    this.#compactTouched(transaction.eventTimeMs, floor)
+    this.#compactChanged(transaction.eventTimeMs, floor)
   }
 
-  takeLabel(entry: ReplayLabel, isAligned: boolean, floor: Cut): void {
+  takeLabel(entry: ReplayLabel, isAligned: boolean, floor: Frontier): void {
     if (!isAligned) this.#fold.forgetWatermarks()
     else if (entry.kind === 'watermark') this.#fold.applyLabelWatermark(entry.timeMs)
     if (entry.kind !== 'label') return
     this.#fold.applyLabel(entry.label, entry.offset, this)
-    this.#compactTouched(entry.label.eventTimeMs, floor)
+    this.#compactChanged(entry.label.eventTimeMs, floor)
   }
 
   card(card: string): CardHistory {
@@ -136,7 +141,7 @@ export class PartitionParts implements PartitionState {
     // Outside the sample nothing is kept: the update goes to an object that nobody reads.
     if (!this.#sample.hasEntity(kind, ref)) return new EntityPart()
     const key = entityKeyOf(kind, ref)
-    this.#touched.push(key)
+    this.#changed.push(key)
     return this.#parts.get(key)
   }
 
@@ -168,7 +173,7 @@ export class PartitionParts implements PartitionState {
     if (verdict === 'left_out') return
     if (newestEventMs - eventTimeMs > REACH_MS || eventTimeMs <= watermarkMs) return
     if (!hasAnyEntity(this.#sample, entityRefsOf(transaction))) return
-    const event = cardEventOf(transaction, offset, this.#rates)
+    const event = cardEventOf(transaction, offset, NO_AMOUNTS)
     for (const kind of ENTITY_KINDS) {
       const ref = entityRefOf(event, kind)
       if (ref === 0 || !this.#sample.hasEntity(kind, ref)) continue
@@ -180,14 +185,14 @@ export class PartitionParts implements PartitionState {
     }
   }
 
-  #compactTouched(timeMs: number, floor: Cut): void {
-    for (const key of this.#touched) {
+  #compactChanged(timeMs: number, floor: Frontier): void {
+    for (const key of this.#changed) {
       this.#parts.touch(key, timeMs, sizeOfPart, (part) => {
         part.compact(floor)
         this.#compactedTo = floor
       })
     }
-    this.#touched.length = 0
+    this.#changed.length = 0
   }
 }
 
@@ -199,7 +204,7 @@ function sizeOfPart({ count, labels }: EntityPart): number {
   return count + labels.length
 }
 
-/** A decision without state does not mark duplicates, so they are found here by their entity. */
+/** A decision without state does not flag duplicates, so they are found here by their entity. */
 function holdsSame(part: EntityPart, timeMs: number, idHash: number, cardHash: number): boolean {
   for (let index = part.count - 1; index >= 0; index -= 1) {
     if (part.at(index, ENTITY_COLUMN.time) < timeMs - LATENESS_MS) return false

@@ -18,6 +18,8 @@ export type ReplayEntry =
       readonly transaction: Transaction
       /** The message as it was sent. */
       readonly record: Uint8Array | null
+      /** False when the newest table has no rate for it; true unless given. */
+      readonly hasRate?: boolean
     }
   | { readonly kind: 'watermark'; readonly offset: number; readonly timeMs: number }
   | { readonly kind: 'rejected'; readonly offset: number }
@@ -44,6 +46,7 @@ export interface RecordedBatch {
   readonly frontier: readonly FrontierEntry[]
   readonly decidedAtMs: number
   readonly featureListHash: string
+  readonly ratesDigest: string
   readonly mode: Mode
   readonly modelDigest: string
   readonly backend: string
@@ -72,7 +75,7 @@ export function recordedBatchOf(block: DecisionBatch): RecordedBatch {
     return { decision, values, states }
   }
   const { partition, nextOffset, labelNextOffset, alignment, frontier } = block
-  const { decidedAtMs, featureListHash, deadLetterOffsets } = block
+  const { decidedAtMs, featureListHash, ratesDigest, deadLetterOffsets } = block
   const { mode, modelDigest, backend, policyDigest, policyVersion } = block
   return {
     partition,
@@ -82,6 +85,7 @@ export function recordedBatchOf(block: DecisionBatch): RecordedBatch {
     frontier,
     decidedAtMs,
     featureListHash,
+    ratesDigest,
     mode,
     modelDigest,
     backend,

@@ -2,7 +2,8 @@
 // from the partial aggregates of all partitions through the recorded frontier: aggregates may be ahead of it, and a
 // read filters by it.
 
-import type { RateTable } from '../../currency.ts'
+import { DEFAULT_RATES } from '../../rates/default-rates.ts'
+import type { RateTable } from '../../rates/rate-table.ts'
 import type { Transaction } from '../../transaction.ts'
 import type { DecisionRecord } from '../../wire/records.ts'
 import { COLUMN } from '../state/card-columns.ts'
@@ -64,7 +65,7 @@ export interface PartitionRowsOptions {
   readonly onCause?: OnCause | undefined
   readonly partition: number
   readonly sample: ReplaySample
-  readonly rates: RateTable
+  readonly ratesOf: (digest: string) => RateTable
   /** Decodes a stored message. */
   readonly readRecord: (record: Uint8Array) => Transaction | null
   /** Partial aggregates of every partition, this one included. */
@@ -99,7 +100,9 @@ export class PartitionRows implements PartitionState {
 
   constructor(options: PartitionRowsOptions) {
     this.#options = options
-    const { rates, readRecord } = options
+    const { readRecord } = options
+    // Each decision batch has its own rates.
+    const rates = DEFAULT_RATES
     this.#fold = new PartitionFold({ rates, readRecord, keepsEntities: false }, PARTITION_START)
     this.#degraded = new PartitionFold({ rates }, PARTITION_START)
   }
@@ -124,6 +127,9 @@ export class PartitionRows implements PartitionState {
     onReplayed: OnReplayed,
   ): void {
     this.#block = block
+    const rates = this.#options.ratesOf(block.ratesDigest)
+    this.#fold.useRates(rates)
+    this.#degraded.useRates(rates)
     this.#frontierWentBack = !this.#canReadFrontier(block)
     const rest = new RestOfBatch(block)
     const refused = new Set(block.deadLetterOffsets)
@@ -247,7 +253,7 @@ export class PartitionRows implements PartitionState {
     known: KnownFrom,
     onReplayed: OnReplayed,
   ): void {
-    if (recomputed.length > 0) this.#tellCause(causeOffset, recomputed, known)
+    if (recomputed.length > 0) this.#reportCause(causeOffset, recomputed, known)
     for (const index of rest.takeRevisions(causeOffset)) {
       const recorded = rest.block.rowAt(index)
       const { decision } = recorded
@@ -261,7 +267,7 @@ export class PartitionRows implements PartitionState {
     }
   }
 
-  #tellCause(causeOffset: number, recomputed: readonly Recomputed[], known: KnownFrom): void {
+  #reportCause(causeOffset: number, recomputed: readonly Recomputed[], known: KnownFrom): void {
     const block = this.#block
     const [first] = recomputed
     if (block === null || first === undefined) return

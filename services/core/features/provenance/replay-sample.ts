@@ -1,6 +1,6 @@
 // Sample that a replay recomputes: everything, a share of cards and entities by hash, or requested ones.
 
-import { murmur2Ascii } from '../../murmur2.ts'
+import { murmur2Text } from '../../murmur2.ts'
 import type { EntityKind } from '../catalogue/feature-definition.ts'
 
 const CARD_SEED = 0x3c6ef372
@@ -35,7 +35,7 @@ export class HashSample implements ReplaySample {
   }
 
   hasCard(card: string): boolean {
-    return this.isAll || murmur2Ascii(card, CARD_SEED) / HASHES < this.#share
+    return this.isAll || murmur2Text(card, CARD_SEED) / HASHES < this.#share
   }
 
   /** References are hashes already. */

@@ -6,14 +6,14 @@ import { DAY_MS } from '../catalogue/time.ts'
 /** A value is compacted once it holds this many events, then each time it has doubled. */
 const COMPACT_SIZE_MIN = 64
 
-interface Kept<Value> {
+interface Entry<Value> {
   readonly value: Value
   newestMs: number
   compactAt: number
 }
 
 export class ReplayValues<Key, Value> {
-  readonly #kept = new Map<Key, Kept<Value>>()
+  readonly #entries = new Map<Key, Entry<Value>>()
   readonly #make: () => Value
   #sweptMs = -Infinity
 
@@ -22,20 +22,20 @@ export class ReplayValues<Key, Value> {
   }
 
   get size(): number {
-    return this.#kept.size
+    return this.#entries.size
   }
 
   peek(key: Key): Value | null {
-    return this.#kept.get(key)?.value ?? null
+    return this.#entries.get(key)?.value ?? null
   }
 
   get(key: Key): Value {
-    let kept = this.#kept.get(key)
-    if (kept === undefined) {
-      kept = { value: this.#make(), newestMs: -Infinity, compactAt: COMPACT_SIZE_MIN }
-      this.#kept.set(key, kept)
+    let entry = this.#entries.get(key)
+    if (entry === undefined) {
+      entry = { value: this.#make(), newestMs: -Infinity, compactAt: COMPACT_SIZE_MIN }
+      this.#entries.set(key, entry)
     }
-    return kept.value
+    return entry.value
   }
 
   /** Records an addition, and compacts when that has become worthwhile. */
@@ -45,22 +45,23 @@ export class ReplayValues<Key, Value> {
     sizeOf: (value: Value) => number,
     compact: (value: Value) => void,
   ): void {
-    const kept = this.#kept.get(key)
-    if (kept === undefined) return
-    kept.newestMs = Math.max(kept.newestMs, timeMs)
-    if (sizeOf(kept.value) < kept.compactAt) return
-    compact(kept.value)
-    kept.compactAt = Math.max(COMPACT_SIZE_MIN, 2 * sizeOf(kept.value))
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return
+    entry.newestMs = Math.max(entry.newestMs, timeMs)
+    if (sizeOf(entry.value) < entry.compactAt) return
+    compact(entry.value)
+    entry.compactAt = Math.max(COMPACT_SIZE_MIN, 2 * sizeOf(entry.value))
   }
 
   /** Goes through all values, so it runs at most once a day of event time. */
   forgetBefore(timeMs: number): void {
     if (!(timeMs >= this.#sweptMs + DAY_MS)) return
     this.#sweptMs = timeMs
-    for (const [key, { newestMs }] of this.#kept) if (newestMs < timeMs) this.#kept.delete(key)
+    for (const [key, { newestMs }] of this.#entries)
+      if (newestMs < timeMs) this.#entries.delete(key)
   }
 
   keepOnly(isKept: (key: Key) => boolean): void {
-    for (const key of this.#kept.keys()) if (!isKept(key)) this.#kept.delete(key)
+    for (const key of this.#entries.keys()) if (!isKept(key)) this.#entries.delete(key)
   }
 }

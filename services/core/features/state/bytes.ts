@@ -1,15 +1,16 @@
-// Variable-length integers for stored state: 7 bits a byte, low bits first, up to 2^53 - 1; signed ones zigzag.
+// Variable-length integers for stored state: 7 bits per byte, low bits first, up to 2^53 - 1. Signed integers use
+// zigzag encoding.
 
 import { SluiceError } from '../../errors.ts'
 import { crc32Of } from './crc32.ts'
 
-/** What values are cut from: one allocation for many. */
+/** Size of a chunk. Many values share one allocation. */
 const CHUNK_BYTES = 256 * 1024
 
-/** Chunks that are kept to be used again. */
+/** Maximum number of free chunks that are kept for reuse. */
 const CHUNKS_KEPT_MAX = 32
 
-/** Writes a varint, for which there must be room; returns where it ends. Hot path. */
+/** Writes a varint and returns the position after it. The caller guarantees the room. Hot path. */
 export function writeVarint(bytes: Uint8Array, at: number, value: number): number {
   let end = at
   let rest = value
@@ -27,35 +28,35 @@ export function writeVarint(bytes: Uint8Array, at: number, value: number): numbe
   return end + 1
 }
 
-/** Bytes of a small number as a varint, below 2^28. */
+/** Length in bytes of a number below 2^28 as a varint. */
 export function varintLength(value: number): number {
   return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : 4
 }
 
 /**
- * A growing byte buffer. Hot path: one instance is used for all values of a batch, which are cut from its chunk one
- * after the other, and not copied again.
+ * A growing byte buffer. Hot path: one instance serves all values of a batch. Values are slices of its chunk, one after
+ * the other, and are not copied again.
  */
 export class ByteWriter {
   readonly #chunkBytes: number
   #buffer: Buffer
-  /** Chunks from which values were cut; used again after `recycle`. */
+  /** Chunks that values are slices of; `recycle` makes them free. */
   #used: Buffer[] = []
   #free: Buffer[] = []
-  /** Where the present value begins, and where the next byte goes. */
+  /** Start of the current value, and the position of the next byte. */
   #start = 0
   #end = 0
-  /** Where in the chunk the values begin that were kept and are not taken yet, and those of chunks before. */
+  /** Start, in the current chunk, of the kept values that `takeKept` has not returned yet, and the pieces before it. */
   #keptFrom = 0
   #keptBefore: Buffer[] = []
 
-  /** `chunkBytes` is allocated whenever room is used up; more for a value that is longer. */
+  /** Allocates `chunkBytes` whenever a chunk is full, and more for a value that is longer. */
   constructor(chunkBytes = CHUNK_BYTES) {
     this.#chunkBytes = chunkBytes
     this.#buffer = Buffer.allocUnsafeSlow(chunkBytes)
   }
 
-  /** Begins a value anew; what was written since the last `take` is given up. */
+  /** Restarts the current value and discards what was written since the last `take`. */
   reset(): void {
     this.#end = this.#start
   }
@@ -81,7 +82,7 @@ export class ByteWriter {
     this.#end = end + 4
   }
 
-  /** An unsigned 48-bit reference in 6 bytes. */
+  /** Writes an unsigned 48-bit hash in 6 bytes. */
   uint48(value: number): void {
     this.#reserve(6)
     const buffer = this.#buffer
@@ -101,12 +102,12 @@ export class ByteWriter {
     this.#end = writeVarint(this.#buffer, this.#end, value)
   }
 
-  /** A signed integer, zigzag; small magnitudes are short. */
+  /** Writes a signed integer in zigzag encoding; small magnitudes are short. */
   zigzag(value: number): void {
     this.varint(value >= 0 ? value * 2 : -value * 2 - 1)
   }
 
-  /** Overwrites four bytes of the present value, for a checksum that comes last. */
+  /** Overwrites four bytes of the current value, for a checksum that is known last. */
   patchUint32(position: number, value: number): void {
     const buffer = this.#buffer
     const at = this.#start + position
@@ -116,12 +117,15 @@ export class ByteWriter {
     buffer[at + 3] = value >>> 24
   }
 
-  /** CRC-32 of the present value from a position on, going on from a checksum. Hot path. */
+  /** CRC-32 of the current value from a position on, continued from a checksum. Hot path. */
   checksum(start: number, before: number): number {
     return crc32Of(this.#buffer, this.#start + start, this.#end, before)
   }
 
-  /** The present value, which stays as it is, and begins the next. Values share chunks: they should live equally long. */
+  /**
+   * Returns the current value, which does not change any more, and begins the next. Values share chunks, so they should
+   * live equally long.
+   */
   take(): Buffer {
     const value = this.#buffer.subarray(this.#start, this.#end)
     this.#start = this.#end
@@ -129,19 +133,22 @@ export class ByteWriter {
     return value
   }
 
-  /** The present value stays as it is, for `takeKept`, and the next begins. Hot path: no object is made. */
+  /** Keeps the current value for `takeKept` and begins the next. Hot path: allocates no object. */
   keep(): void {
     this.#start = this.#end
   }
 
-  /** A value that stands elsewhere, kept after the others without a copy: it may not change until it was taken. */
+  /**
+   * Keeps a value of another buffer after the others, without a copy. It must not change until `takeKept` has returned
+   * it.
+   */
   keepElsewhere(value: Buffer): void {
     this.#closePiece()
     this.#keptFrom = this.#start
     this.#keptBefore.push(value)
   }
 
-  /** All values that were kept since the last time, one after the other, in pieces. */
+  /** Returns all values kept since the last call, in order and in pieces. */
   takeKept(): readonly Buffer[] {
     const pieces = [...this.#keptBefore, this.#buffer.subarray(this.#keptFrom, this.#start)]
     this.#keptBefore = []
@@ -149,7 +156,7 @@ export class ByteWriter {
     return pieces
   }
 
-  /** No value that was taken so far is looked at any more: their room is used again. */
+  /** Makes all chunks free. No value taken before may be read any more. */
   recycle(): void {
     for (const chunk of this.#used) {
       if (this.#free.length < CHUNKS_KEPT_MAX && chunk.length === this.#chunkBytes) {
@@ -178,14 +185,14 @@ export class ByteWriter {
     this.#end = length
   }
 
-  /** What was kept of this chunk becomes a piece of its own. */
+  /** Makes the kept values of this chunk a piece of their own. */
   #closePiece(): void {
     if (this.#start === this.#keptFrom) return
     this.#keptBefore.push(this.#buffer.subarray(this.#keptFrom, this.#start))
   }
 }
 
-/** Reads what ByteWriter wrote. Running past the end is corruption, not a value. */
+/** Reads what ByteWriter wrote. A read past the end is corruption. */
 export class ByteReader {
   readonly #buffer: Buffer
   #position: number
@@ -224,7 +231,7 @@ export class ByteReader {
     return low + ((buffer[at] ?? 0) | ((buffer[at + 1] ?? 0) << 8)) * 0x1_0000_0000
   }
 
-  /** A view of the next bytes. */
+  /** Returns a view of the next bytes. */
   view(length: number): Buffer {
     const start = this.#position
     if (start + length > this.#buffer.length) throw truncated()

@@ -1,21 +1,21 @@
-// The stored form of a card's history. Envelope in sealed.ts, varints as in bytes.ts, times in ms.
+// Stored form of a card's history. Envelope as in sealed.ts, varints as in bytes.ts, times in ms.
 //
 // First part
-//   columns: varint, a bit per optional column that any event uses (bit i is OPTIONAL_COLUMNS[i])
-//   settled count; per event, by time: time since the event before, amount, flags, optional columns but the intent,
-//     with a place: latitude and longitude (zigzag, 1e-4 degrees); low byte of the id's reference
-//   number of the card's distinct references, 48 bits each: the reference columns are indexes into these, 0 for none
-//   bucket count; per bucket, oldest first: hours since the bucket before, attempts, count, and with a count: sum,
-//     square sum high and low, minimum, maximum - minimum (minor units)
-//   other count; per event: the same, and offset (zigzag against the event before), id (48 bits), intent (48 bits, if
-//     its column is used)
-//   cause count; per event: index among the others, count, offsets (each against the one before)
+//   columns: varint, one bit per optional column that any event uses (bit i is OPTIONAL_COLUMNS[i])
+//   count of finalised events; per event, by time: time since the event before, amount, flags, optional columns except
+//     the intent, with a place: latitude and longitude (zigzag, 1e-4 degrees); low byte of the id hash
+//   count of the card's distinct references, 48 bits each: the reference columns are indexes into these, 0 for none
+//   bucket count; per bucket, oldest first: hours since the bucket before, attempts, count, and if the count is not 0:
+//     sum, square sum high and low, minimum, maximum - minimum (minor units)
+//   count of other events; per event: as above, and offset (zigzag, delta to the event before), id hash (48 bits),
+//     intent hash (48 bits, if its column is used)
+//   cause count; per event: index among the other events, count, offsets (each as a delta to the one before)
 // Each further part is an addition
 //   columns, as above, that these events use
-//   number of further references, 48 bits each
-//   event count; per event: as one that is not settled, the first against the last event before
+//   count of new references, 48 bits each
+//   event count; per event: as one that is not finalised; the first is a delta to the last event before the addition
 //
-// Flags: bits 0-1 presence, 2 declined, 3 place, 4-5 outcome, 6 retry, 7 made one by a late attempt only.
+// Flags: bits 0-1 presence, 2 declined, 3 place, 4-5 outcome, 6 retry, 7 a retry only because of a late attempt.
 
 import { SluiceError } from '../../errors.ts'
 import type { ByteReader, ByteWriter } from './bytes.ts'
@@ -27,7 +27,7 @@ import {
   FLAG,
   INTENT_BIT,
   REFERENCE_COLUMNS,
-  SETTLED_OFFSET,
+  FINALISED_OFFSET,
   STRIDE_NARROW,
   UTC_OFFSET_BIT,
 } from './card-columns.ts'
@@ -43,18 +43,18 @@ export const CARD_READERS: LayoutReaders<CardHistory> = new Map([[CARD_LAYOUT, r
 
 const REFERENCED = Object.values(REFERENCE_COLUMNS)
 
-/** More than any rule keeps: a larger number is corruption, found before anything is allocated. */
+/** More than any limit allows: a larger number is corruption, and is found before anything is allocated. */
 const COUNT_MAX = 65_536
 
-/** `writeCard` as a value of its own. */
+/** Returns what `writeCard` writes as a value of its own. */
 export function encodeCard(history: CardHistory, writer: ByteWriter, day = 0): Buffer {
   writeCard(history, writer, day)
   return writer.take()
 }
 
 /**
- * Makes the stored form the present value of the writer. `day` is the present one, any count of days, for
- * `writeCardAddition`. Hot path.
+ * Writes the stored form as the current value of the writer. `day` is today in any count of days; `writeCardAddition`
+ * compares it. Hot path.
  */
 export function writeCard(history: CardHistory, writer: ByteWriter, day: number): void {
   const { finalisedCount, count } = history
@@ -74,8 +74,9 @@ export function writeCard(history: CardHistory, writer: ByteWriter, day: number)
 }
 
 /**
- * Makes what has to be appended to the stored form the present value of the writer. Returns its length, 0 where nothing is
- * new; null when the whole has to be written. The addition is taken to be stored from now on. Hot path.
+ * Writes what must be appended to the stored form as the current value of the writer. Returns its length, or 0 if
+ * nothing is new; null means that the whole value must be written. The history then counts the addition as stored. Hot
+ * path.
  */
 export function writeCardAddition(
   history: CardHistory,
@@ -83,7 +84,7 @@ export function writeCardAddition(
   day: number,
 ): number | null {
   const { stored, count, data, stride } = history
-  if (!stored.takesMore(day)) return null
+  if (!stored.canAppend(day)) return null
   const { newCount } = stored
   if (newCount === 0) return 0
   const from = count - newCount
@@ -113,7 +114,7 @@ function columnsOf(history: CardHistory): number {
   return history.usedColumns
 }
 
-/** Those from this index on; index 0 is none. */
+/** Writes the hashes from this index on; index 0 means none. */
 function writeReferences({ references }: CardHistory, from: number, writer: ByteWriter): void {
   writer.varint(references.length - from)
   for (let index = from; index < references.length; index += 1) {
@@ -140,7 +141,7 @@ function writeBuckets({ buckets }: CardHistory, writer: ByteWriter): void {
   }
 }
 
-/** Events from `from` up to `to`; the first is written against the one at `before`, -1 for none. */
+/** Events from `from` up to `to`. The first is encoded against the event at `before`; -1 means none. */
 interface EventRange {
   readonly from: number
   readonly to: number
@@ -180,7 +181,7 @@ function writeEvents(
   }
 }
 
-/** Columns that only some cards have. Hot path. */
+/** Writes the columns that only some cards have. Hot path. */
 function writeMore(data: Float64Array, base: number, columns: number, writer: ByteWriter): void {
   for (let bit = 0; bit < REFERENCED.length; bit += 1) {
     if ((columns & (1 << bit)) === 0) continue
@@ -211,7 +212,7 @@ function writeCauses(history: CardHistory, writer: ByteWriter): void {
   }
 }
 
-/** Reads a stored value; null is a card without history. @throws SluiceError SLUICE_STATE_CORRUPT */
+/** Reads a stored value; null means a card without history. @throws SluiceError SLUICE_STATE_CORRUPT */
 export function decodeCard(value: Buffer | null, readers = CARD_READERS): CardHistory {
   return value === null ? new CardHistory() : readValue(value, readers)
 }
@@ -230,7 +231,7 @@ function readWhole(history: CardHistory, reader: ByteReader): void {
   const columns = reader.varint()
   if ((columns & ~INTENT_BIT) !== 0) history.widen()
   history.finalisedCount = countOf(reader)
-  readEvents(history, columns, history.finalisedCount, 'settled', reader)
+  readEvents(history, columns, history.finalisedCount, 'finalised', reader)
   readReferences(history, reader)
   readBuckets(history, reader)
   readEvents(history, columns, countOf(reader), 'others', reader)
@@ -283,7 +284,7 @@ function readEvents(
   history: CardHistory,
   columns: number,
   count: number,
-  which: 'settled' | 'others' | 'added',
+  which: 'finalised' | 'others' | 'added',
   reader: ByteReader,
 ): void {
   reserve(history, count)
@@ -294,7 +295,7 @@ function readEvents(
     timeMs += reader.varint()
     const amountMinor = reader.varint()
     const flags = reader.byte()
-    // A place is no column of its own, so the first one comes as a surprise.
+    // A place has no column bit, so the first one is only known when its event is read.
     if ((flags & FLAG.place) !== 0 && history.stride === STRIDE_NARROW) {
       history.count += index
       history.widen()
@@ -307,8 +308,8 @@ function readEvents(
     data[base + COLUMN.amount] = amountMinor
     data[base + COLUMN.flags] = flags
     if (stride !== STRIDE_NARROW) readMore(data, base, columns, reader)
-    if (which === 'settled') {
-      data[base + COLUMN.offset] = SETTLED_OFFSET
+    if (which === 'finalised') {
+      data[base + COLUMN.offset] = FINALISED_OFFSET
       data[base + COLUMN.id] = reader.byte()
       continue
     }
@@ -320,7 +321,7 @@ function readEvents(
   history.count += count
 }
 
-/** Columns that only some cards have. Hot path. */
+/** Reads the columns that only some cards have. Hot path. */
 function readMore(data: Float64Array, base: number, columns: number, reader: ByteReader): void {
   for (let bit = 0; bit < REFERENCED.length; bit += 1) {
     if ((columns & (1 << bit)) === 0) continue
@@ -334,7 +335,7 @@ function readMore(data: Float64Array, base: number, columns: number, reader: Byt
   }
 }
 
-/** Room for this many more events, and a few that will come. */
+/** Reserves room for this many more events, and for 4 future ones. */
 function reserve(history: CardHistory, count: number): void {
   const { data, stride } = history
   const needed = (history.count + count + 4) * stride
@@ -369,7 +370,7 @@ function countOf(reader: ByteReader): number {
   if (count <= COUNT_MAX) return count
   throw new SluiceError(
     'SLUICE_STATE_CORRUPT',
-    `A stored value announces ${count} items; at most ${COUNT_MAX} are kept.`,
+    `A stored value claims ${count} items; the limit is ${COUNT_MAX}.`,
   )
 }
 
@@ -380,7 +381,7 @@ function checkReferences({ data, count, stride, references }: CardHistory): void
       if ((data[base + column] ?? 0) < references.length) continue
       throw new SluiceError(
         'SLUICE_STATE_CORRUPT',
-        'A stored event names no reference of its card.',
+        'A stored event has an index beyond the references of its card.',
       )
     }
   }

@@ -1,12 +1,12 @@
-// How the events of a card are kept: singly in rows of numbers, or merged by the hour.
+// Layout of a card's events: single events are rows of numbers, merged events are hourly buckets.
 
 import { REFERENCES, type Reference } from '../catalogue/feature-definition.ts'
 import { SquareSum } from './squares.ts'
 import { bucketStartMs } from '../catalogue/time.ts'
 
 /**
- * Places of an event's fields. References are indexes into `references`, 0 for none. Those that every event has come
- * first: a card whose features ask for no more keeps no more.
+ * Positions of an event's fields in its row. References are indexes into `references`, 0 for none. The fields of every
+ * event come first: a card whose features need no others stores no others.
  */
 export const COLUMN = {
   time: 0,
@@ -25,18 +25,21 @@ export const COLUMN = {
   longitude: 13,
   utcOffset: 14,
 } as const
-/** Numbers per event of a card that has any of the columns from `merchant` on, and of one that has none. */
+/**
+ * Numbers per event: STRIDE for a card that has any of the columns from `merchant` on, STRIDE_NARROW for one that has
+ * none.
+ */
 export const STRIDE = 15
 export const STRIDE_NARROW = 6
 
-/** What of an event is kept: the features decide, so that state holds nothing that nobody asks for. */
+/** Optional parts of an event that are stored. The features decide, so state holds nothing that no feature reads. */
 export interface KeptColumns {
   readonly references: ReadonlySet<Reference>
   readonly places: boolean
   readonly localTime: boolean
 }
 
-/** Whatever a feature might ask for. */
+/** Everything that a feature can read. */
 export const EVERYTHING: KeptColumns = {
   references: new Set(REFERENCES),
   places: true,
@@ -52,7 +55,7 @@ export const REFERENCE_COLUMNS: Readonly<Record<Exclude<Reference, 'country'>, n
   category: COLUMN.category,
 }
 
-/** Columns of which a card stores those that any of its events uses. */
+/** Columns that a card stores only if one of its events uses them. */
 export const OPTIONAL_COLUMNS = [
   ...Object.values(REFERENCE_COLUMNS),
   COLUMN.country,
@@ -60,7 +63,7 @@ export const OPTIONAL_COLUMNS = [
   COLUMN.intent,
 ] as const
 
-/** Which optional columns an event uses: bit i stands for OPTIONAL_COLUMNS[i]. Hot path. */
+/** Optional columns that an event uses: bit i is OPTIONAL_COLUMNS[i]. Hot path. */
 export function columnsUsed(data: Float64Array, base: number, stride: number): number {
   if (stride === STRIDE_NARROW) return data[base + COLUMN.intent] === 0 ? 0 : INTENT_BIT
   let columns = 0
@@ -74,21 +77,21 @@ export const COUNTRY_BIT = 1 << OPTIONAL_COLUMNS.indexOf(COLUMN.country)
 export const UTC_OFFSET_BIT = 1 << OPTIONAL_COLUMNS.indexOf(COLUMN.utcOffset)
 export const INTENT_BIT = 1 << OPTIONAL_COLUMNS.indexOf(COLUMN.intent)
 
-/** `lateRetry`: only attempts that came after it in the log made it a retry, and none of them is merged. */
+/** `lateRetry`: only attempts with a later offset made the event a retry, and none of them is merged. */
 export const FLAG = { presence: 3, declined: 4, place: 8, retry: 64, lateRetry: 128 } as const
 export const OUTCOME_SHIFT = 4
 
-/** The offset of a settled event: below every other. */
-export const SETTLED_OFFSET = -1
+/** Offset of a finalised event: below every real offset. */
+export const FINALISED_OFFSET = -1
 
-/** Index of an outcome as stored with an event: what was decided, for duplicates; 0 is not known. */
+/** Index of an outcome, stored with an event so that duplicates get the same decision; 0 means unknown. */
 export type StoredOutcome = 0 | 1 | 2 | 3
 
 /** Merged events of one hour. */
 export interface Bucket {
   startMs: number
   attempts: number
-  /** Retries left out, as in all that follow. */
+  /** Without retries, as in all fields below. */
   count: number
   sumMinor: number
   readonly squares: SquareSum
@@ -109,7 +112,7 @@ export function emptyBucket(startMs: number): Bucket {
   }
 }
 
-/** Adds a merged event to the bucket of its hour; `buckets` are in order of time. */
+/** Adds a merged event to the bucket of its hour. `buckets` are in order of time. */
 export function addToBuckets(
   buckets: Bucket[],
   timeMs: number,
@@ -133,7 +136,7 @@ export function addToBuckets(
   bucket.maximumMinor = Math.max(bucket.maximumMinor, amountMinor)
 }
 
-/** The references that events still have, in the order in which they are met; the events get their new indexes. */
+/** Returns the references that events still use, in order of first use, and updates the indexes of the events. */
 export function usedReferences(
   data: Float64Array,
   count: number,
@@ -159,12 +162,12 @@ export function usedReferences(
   return kept
 }
 
-/** What is left of the reference of a settled event's id: its low byte. */
+/** Part of a finalised event's id hash that is kept: its low byte. */
 export function idCheckOf(idHash: number): number {
   return idHash % 256
 }
 
-/** Takes away merged hours before this. */
+/** Removes the buckets that start before this time. */
 export function forgetBuckets(buckets: Bucket[], horizonMs: number): void {
   while (buckets[0] !== undefined && buckets[0].startMs < horizonMs) buckets.shift()
 }

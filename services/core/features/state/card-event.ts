@@ -1,8 +1,8 @@
 // One transaction as the features see it: numbers and references instead of strings.
 
 import { codeAt } from '../../card-numbers.ts'
-import type { RateTable } from '../../currency.ts'
-import { murmur2Ascii } from '../../murmur2.ts'
+import type { RateTable } from '../../rates/rate-table.ts'
+import { murmur2Text } from '../../murmur2.ts'
 import { hashOf } from '../../id-hash.ts'
 import type { Label, Transaction } from '../../transaction.ts'
 import type { EntityKind } from '../catalogue/feature-definition.ts'
@@ -22,7 +22,7 @@ export const PRESENCE = { unknown: 0, present: 1, notPresent: 2 } as const
 export interface CardEvent {
   readonly timeMs: number
   readonly offset: number
-  /** Minor units of the reference currency. */
+  /** Minor units of the reference currency; NaN when there is no rate. */
   readonly amountMinor: number
   readonly idHash: number
   readonly intentHash: number
@@ -102,14 +102,14 @@ export function fromE4(stored: number): number {
   return stored / PLACE_SCALE
 }
 
-/** @throws Error when the rate table does not know the currency: the decoder lets none through. */
+/** The amount is NaN when the table has no rate. */
 export function cardEventOf(transaction: Transaction, offset: number, rates: RateTable): CardEvent {
   const event = blankCardEvent()
   fillCardEvent(event, transaction, offset, rates, NEEDS_ALL)
   return event
 }
 
-/** `cardEventOf` into an event that is there already, with what is needed of it. Hot path. @throws as that does */
+/** `cardEventOf` into an event that is there already, with what is needed of it. Hot path. */
 export function fillCardEvent(
   event: MutableCardEvent,
   transaction: Transaction,
@@ -119,12 +119,10 @@ export function fillCardEvent(
 ): void {
   const { latitude, longitude, currency, eventTimeMs } = transaction
   const amountMinor = rates.toReferenceMinor(transaction.amountMinor, currency, eventTimeMs)
-  if (amountMinor === null)
-    throw new Error(`No rate for ${currency}; the decoder lets none through.`)
   const hasPlace = latitude !== null && longitude !== null
   event.timeMs = eventTimeMs
   event.offset = offset
-  event.amountMinor = amountMinor
+  event.amountMinor = amountMinor ?? NaN
   event.idHash = hashOf(transaction.id)
   event.intentHash = optional(transaction.intentId)
   event.merchantHash = needs.merchant ? optional(transaction.merchant) : 0
@@ -140,7 +138,7 @@ export function fillCardEvent(
   event.utcOffsetMinutes = transaction.utcOffsetMinutes ?? 0
   event.presence = presenceOf(transaction.channel)
   event.isDeclined = transaction.authorisation === 'declined'
-  event.cardHash = murmur2Ascii(transaction.card, CARD_HASH_SEED)
+  event.cardHash = murmur2Text(transaction.card, CARD_HASH_SEED)
 }
 
 function optional(identifier: string | null): number {

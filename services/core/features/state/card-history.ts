@@ -1,16 +1,14 @@
-// What is remembered of one card: its recent events one by one, older ones merged into hourly buckets of
-// integers.
+// History of one card: recent events one by one, older ones merged into hourly buckets of integers.
 //
-// Mental model. Events are ordered by (time, reference of the id). Of all events the newest RAW_MAX count
-// singly, all older ones as if they stood at the start of their hour; whether an old one is still stored singly
-// or already merged makes no difference to any feature. After a crash the stored value can be ahead of the
-// committed offset: a partition that begins drops what it will decide again (`forgetFrom`), and merging is only done to
-// events whose offset is committed. Hence every reading is a function of the log alone, however it was cut into
-// batches and wherever crashes fell.
+// Mental model. Events are ordered by (time, id hash). The newest CARD_RAW_MAX events count singly. All older ones
+// count as if they happened at the start of their hour; whether an old event is still stored singly or already merged
+// changes no feature. After a crash the stored value can be ahead of the committed offset: a partition that starts
+// drops the events that it decides again (`forgetFrom`), and only events with a committed offset are merged. Hence the
+// aggregates are a function of the log alone, independent of batch boundaries and crashes.
 //
-// An event is settled once it is committed and SETTLE_MS older than the newest committed one. No rule asks for the
-// offset, id or intent of such an event any more, so they are forgotten, but for a byte of the id: a label
-// may still ask what was decided.
+// An event is finalised once it is committed and FINALISE_MS older than the newest committed one. No rule needs the
+// offset, id or intent of such an event any more, so they are discarded. One byte of the id hash remains: a label may
+// still ask for the decision.
 
 import { LINE_NUMBERS, type Touchable } from './prefetch.ts'
 import type { CardEvent } from './card-event.ts'
@@ -23,7 +21,7 @@ import {
   forgetBuckets,
   idCheckOf,
   OUTCOME_SHIFT,
-  SETTLED_OFFSET,
+  FINALISED_OFFSET,
   STRIDE,
   STRIDE_NARROW,
   usedReferences,
@@ -36,46 +34,47 @@ import {
   CARD_RETAIN_MS,
   CAUSES_MAX,
   REVISABLE_MAX,
-  SETTLE_MS,
+  FINALISE_MS,
 } from './card-limits.ts'
 import { keepRetriesOf, markRetriesAfter, unmarkRetriesOf } from './retry-marks.ts'
 import { StoredCard } from './stored-form.ts'
 import { LATENESS_MS, RETRY_MS } from '../catalogue/time.ts'
 
-/** Events are settled, merged and dropped at least this many at a time: each time moves all rows. */
-const TIDY_AT_ONCE = 8
+/** Minimum number of events that are finalised, merged or dropped at once: each time moves all rows. */
+const COMPACT_MIN = 8
 
-/** Room for events that a card begins with. */
+/** Initial capacity of a card, in events. */
 const EVENTS_AT_FIRST = 8
 
-/** Numbers that are brought near: a processor foresees a longer way by itself. */
-const TOUCHED_NUMBERS_MAX = 256
+/** Maximum number of numbers to prefetch; the hardware prefetcher follows longer runs by itself. */
+const PREFETCH_NUMBERS_MAX = 256
 
-/** A card without events, with its place in the cache, and a merged hour in memory: measured. */
+/** Memory of a card without events, with its cache entry, and of a bucket, in bytes: measured. */
 const OBJECT_BYTES = 750
 const BUCKET_BYTES = 300
 
 const NO_EVENTS = new Float64Array(0)
-// Shared by all cards that have none of their own, as most have, and never changed: so they are always at hand.
+// Shared by all cards that have none of their own, which is most cards, and never changed: they stay in the processor's
+// cache.
 const NO_CAUSES = new Map<number, number[]>()
 const NO_BUCKETS: readonly Bucket[] = []
 const NO_REFERENCES: readonly number[] = [0]
 
-/** Rows of `stride` numbers in one array, ordered by (time, id). Hot path: plain loops. */
+/** Rows of `stride` numbers in one array, ordered by (time, id hash). Hot path: plain loops. */
 export class CardHistory implements Touchable {
   data = NO_EVENTS
-  /** STRIDE, or STRIDE_NARROW while no event has any of the columns beyond. */
+  /** STRIDE, or STRIDE_NARROW as long as no event has any of the other columns. */
   stride = STRIDE_NARROW
   count = 0
-  /** Events from the start that have no offset any more. */
+  /** Number of events at the start that are finalised and have no offset any more. */
   finalisedCount = 0
-  /** True while the offsets of those that are not settled rise, as they do unless one came late. */
+  /** True while the offsets of the events that are not finalised rise; a late event makes it false. */
   isByOffset = true
   #references: number[] | null = null
   #buckets: Bucket[] | null = null
-  /** By offset: offsets of the late transactions that had its decision recomputed, in order. */
+  /** By offset of an event: offsets of the late transactions that caused recomputations of its decision, in order. */
   causes = NO_CAUSES
-  /** Bit i stands for OPTIONAL_COLUMNS[i]: whether any event uses it; -1 when that is not known. */
+  /** Bit i is OPTIONAL_COLUMNS[i]: true if any event uses it; -1 means unknown. */
   usedColumns = 0
   readonly stored = new StoredCard()
 
@@ -83,27 +82,27 @@ export class CardHistory implements Touchable {
     return column < this.stride ? (this.data[index * this.stride + column] ?? 0) : 0
   }
 
-  /** Distinct references of the events; index 0 is none. */
+  /** Distinct references of the events; index 0 means none. */
   get references(): readonly number[] {
     return this.#references ?? NO_REFERENCES
   }
 
-  /** The same, to be changed. */
+  /** The references, for changes. */
   get ownReferences(): number[] {
     return (this.#references ??= [0])
   }
 
-  /** Merged events, oldest first. */
+  /** Hourly buckets of merged events, oldest first. */
   get buckets(): readonly Bucket[] {
     return this.#buckets ?? NO_BUCKETS
   }
 
-  /** The same, to be changed. */
+  /** The buckets, for changes. */
   get ownBuckets(): Bucket[] {
     return (this.#buckets ??= [])
   }
 
-  /** What the card takes in memory, in bytes, about. */
+  /** Approximate memory of the card, in bytes. */
   get memoryBytes(): number {
     const lists = 8 * this.references.length + BUCKET_BYTES * this.buckets.length
     return OBJECT_BYTES + this.data.byteLength + lists
@@ -123,13 +122,13 @@ export class CardHistory implements Touchable {
     return data.length + stored.newCount + stored.referenceCount
   }
 
-  /** The place of the next row too. */
+  /** Includes the position of the next row. */
   touchRows(): number {
     const { data, stride } = this
     const { length } = data
     if (length === 0) return 0
     const end = Math.min(length, (this.count + 1) * stride)
-    const oldest = Math.max(0, end - TOUCHED_NUMBERS_MAX)
+    const oldest = Math.max(0, end - PREFETCH_NUMBERS_MAX)
     let touched = data[0] ?? 0
     for (let at = end - 1; at > oldest; at -= LINE_NUMBERS) touched += data[at] ?? 0
     return touched
@@ -139,7 +138,7 @@ export class CardHistory implements Touchable {
     return 0
   }
 
-  /** The row before it too: an event is written against the one before. */
+  /** Includes the row before: an event is encoded against its predecessor. */
   touchNewest(): number {
     const { data, stride } = this
     const end = this.count * stride
@@ -147,29 +146,32 @@ export class CardHistory implements Touchable {
     return (data[end - 1] ?? 0) + (data[end - stride] ?? 0) + (data[end - 2 * stride] ?? 0)
   }
 
-  /** Whether a transaction of this time comes so late that it changes no state. */
+  /** Whether a transaction of this time is too late to change state. */
   isTooLate(timeMs: number): boolean {
     return timeMs < this.newestMs - LATENESS_MS
   }
 
-  /** Index of a reference among the card's; 0 when none of its events has it. */
+  /** Index of a reference among the card's; 0 if no event has it. */
   indexOfReference(reference: number): number {
     if (reference === 0) return 0
     return Math.max(0, this.references.indexOf(reference))
   }
 
-  /** The same, which becomes one of them where it is none yet. */
-  learn(reference: number): number {
+  /** Index of a reference among the card's; adds it if it is new. */
+  addReference(reference: number): number {
     if (reference === 0) return 0
     const index = this.indexOfReference(reference)
     if (index > 0) return index
     return this.ownReferences.push(reference) - 1
   }
 
-  /** How many events come before (time, id). Settled ones of the same moment do, since their ids are forgotten. */
+  /**
+   * Number of events before (time, id hash). Finalised events of the same time count as before, since their ids are
+   * discarded.
+   */
   rankOf(timeMs: number, idHash: number): number {
     const { data, stride } = this
-    const isFinalised = timeMs < this.newestMs - SETTLE_MS
+    const isFinalised = timeMs < this.newestMs - FINALISE_MS
     let index = this.count
     while (index > 0) {
       const base = (index - 1) * stride
@@ -181,7 +183,7 @@ export class CardHistory implements Touchable {
     return index
   }
 
-  /** Index of the event with this offset; -1 when it is not held, or settled. */
+  /** Index of the event with this offset; -1 if it is absent or finalised. */
   indexOfOffset(offset: number): number {
     for (let index = this.count - 1; index >= this.finalisedCount; index -= 1) {
       if (this.at(index, COLUMN.offset) === offset) return index
@@ -190,8 +192,8 @@ export class CardHistory implements Touchable {
   }
 
   /**
-   * Adds an event in its place, which must be above all that is settled: callers refuse what is older. `index` is its rank,
-   * where the caller knows it.
+   * Inserts an event at its rank, which must be above all finalised events: callers refuse older ones. `index` is the
+   * rank, if the caller knows it.
    */
   insert(
     event: CardEvent,
@@ -233,11 +235,21 @@ export class CardHistory implements Touchable {
     data[base + COLUMN.intent] = event.intentHash
     if (stride === STRIDE) {
       const { references } = kept
-      data[base + COLUMN.merchant] = references.has('merchant') ? this.learn(event.merchantHash) : 0
-      data[base + COLUMN.terminal] = references.has('terminal') ? this.learn(event.terminalHash) : 0
-      data[base + COLUMN.device] = references.has('device') ? this.learn(event.deviceHash) : 0
-      data[base + COLUMN.network] = references.has('network') ? this.learn(event.networkHash) : 0
-      data[base + COLUMN.category] = references.has('category') ? this.learn(event.categoryHash) : 0
+      data[base + COLUMN.merchant] = references.has('merchant')
+        ? this.addReference(event.merchantHash)
+        : 0
+      data[base + COLUMN.terminal] = references.has('terminal')
+        ? this.addReference(event.terminalHash)
+        : 0
+      data[base + COLUMN.device] = references.has('device')
+        ? this.addReference(event.deviceHash)
+        : 0
+      data[base + COLUMN.network] = references.has('network')
+        ? this.addReference(event.networkHash)
+        : 0
+      data[base + COLUMN.category] = references.has('category')
+        ? this.addReference(event.categoryHash)
+        : 0
       data[base + COLUMN.country] = references.has('country') ? event.countryHash : 0
       data[base + COLUMN.latitude] = kept.places ? event.latitudeE4 : 0
       data[base + COLUMN.longitude] = kept.places ? event.longitudeE4 : 0
@@ -246,7 +258,7 @@ export class CardHistory implements Touchable {
     if (this.usedColumns >= 0) this.usedColumns |= columnsUsed(data, base, stride)
   }
 
-  /** Makes room for all columns. */
+  /** Changes the rows to all columns. */
   widen(): void {
     if (this.stride === STRIDE) return
     const { data, count } = this
@@ -260,12 +272,15 @@ export class CardHistory implements Touchable {
     this.stride = STRIDE
   }
 
-  /** Whether an attempt of this intent comes before (time, id) by at most RETRY_MS, of those that still count singly. */
+  /**
+   * Whether an attempt of this intent comes before (time, id hash) by at most RETRY_MS, among the events that count
+   * singly.
+   */
   isRetry(timeMs: number, idHash: number, intentHash: number): boolean {
     if (intentHash === 0) return false
     const { data, stride } = this
-    // What is settled or merged by now may not be stored so yet; neither is looked at.
-    const horizonMs = Math.max(timeMs - RETRY_MS, this.newestMs - SETTLE_MS)
+    // Events that are due to be finalised or merged may still be stored singly; they are ignored in either form.
+    const horizonMs = Math.max(timeMs - RETRY_MS, this.newestMs - FINALISE_MS)
     const oldest = Math.max(this.finalisedCount, this.count - CARD_RAW_MAX)
     for (let index = this.count - 1; index >= oldest; index -= 1) {
       const base = index * stride
@@ -278,7 +293,7 @@ export class CardHistory implements Touchable {
     return false
   }
 
-  /** Index of the event with this transaction id, not older than LATENESS_MS before the newest; -1 for none. */
+  /** Index of the event with this id hash, at most LATENESS_MS older than the newest; -1 for none. */
   indexOfId(idHash: number): number {
     const { data, stride } = this
     const horizonMs = this.newestMs - LATENESS_MS
@@ -291,7 +306,7 @@ export class CardHistory implements Touchable {
     return -1
   }
 
-  /** Remembers what was decided for the event at this offset. */
+  /** Records the decision on the event at this offset. */
   setOutcome(offset: number, outcome: StoredOutcome): void {
     const index = this.indexOfOffset(offset)
     if (index < 0) return
@@ -300,14 +315,14 @@ export class CardHistory implements Touchable {
     if (index < this.count - this.stored.newCount) this.stored.forget()
   }
 
-  /** What was decided for the event at this index; 0 when not known. */
+  /** Decision on the event at this index; 0 if unknown. */
   outcomeAt(index: number): StoredOutcome {
     return ((this.at(index, COLUMN.flags) >> OUTCOME_SHIFT) & 3) as StoredOutcome
   }
 
   /**
-   * What was decided for a transaction of this time and reference; 0 when it is not held singly, or not known. Of settled
-   * ones a byte of the reference is left to tell them from others of the same moment.
+   * Decision on a transaction of this time and id hash; 0 if it is not stored singly or unknown. Of a finalised event
+   * one byte of the hash remains to distinguish it from others of the same time.
    */
   outcomeOf(timeMs: number, idHash: number): StoredOutcome {
     const { data, stride } = this
@@ -322,7 +337,7 @@ export class CardHistory implements Touchable {
     return 0
   }
 
-  /** Counts one more recomputation of the decision at `offset`. Its number, or 0 when there were too many. */
+  /** Records one more recomputation of the decision at `offset`. Returns its number, or 0 if CAUSES_MAX is reached. */
   addCause(offset: number, causeOffset: number): number {
     const causes = this.causes.get(offset) ?? []
     if (causes.length >= CAUSES_MAX) return 0
@@ -332,9 +347,9 @@ export class CardHistory implements Touchable {
     return causes.length
   }
 
-  /** Puts these in place of what is known of the decision at `offset`. */
+  /** Replaces the causes recorded for the decision at `offset`. */
   setCauses(offset: number, causes: number[]): void {
-    // Hardly any card has some, and a map for each would be a quarter of its memory.
+    // Very few cards have causes; a map per card would be a quarter of its memory.
     if (this.causes === NO_CAUSES) this.causes = new Map()
     this.causes.set(offset, causes)
   }
@@ -360,7 +375,7 @@ export class CardHistory implements Touchable {
     this.usedColumns = -1
   }
 
-  /** Drops what a partition that begins at this offset will decide again. */
+  /** Drops the events that a partition which starts at this offset decides again. */
   forgetFrom(offset: number): void {
     if (this.isByOffset && this.causes.size === 0) {
       if (this.count === 0 || this.at(this.count - 1, COLUMN.offset) < offset) return
@@ -381,26 +396,29 @@ export class CardHistory implements Touchable {
   }
 
   /**
-   * Makes the history small again: drops what no feature can reach, merges what no longer counts singly, settles
-   * what no rule asks for. Only events with an offset below `committedOffset` are touched.
+   * Shrinks the history: drops what no feature can reach, merges what no longer counts singly, finalises what no rule
+   * needs. Changes only events with an offset below `committedOffset`.
    */
-  compact(committedOffset: number, atOnce = TIDY_AT_ONCE): void {
+  compact(committedOffset: number, atOnce = COMPACT_MIN): void {
     this.stored.forget()
     const committedCount = this.#committedCount(committedOffset)
     const newestMs = this.#newestCommittedMs(committedOffset, committedCount)
     const horizonMs = newestMs - CARD_RETAIN_MS
     this.#forgetCauses(committedOffset, committedCount, newestMs - LATENESS_MS)
     const excess = committedCount - CARD_RAW_MAX
-    const settled = this.#settlable(committedOffset, newestMs - SETTLE_MS, atOnce)
+    const finalisable = this.#finalisable(committedOffset, newestMs - FINALISE_MS, atOnce)
     const expired = this.#expired(horizonMs, atOnce)
-    if (Math.max(excess, settled, expired) < atOnce) return
+    if (Math.max(excess, finalisable, expired) < atOnce) return
     this.#mergeOldest(committedOffset, excess, horizonMs)
-    this.#settle(committedOffset, newestMs - SETTLE_MS)
+    this.#finalise(committedOffset, newestMs - FINALISE_MS)
     if (this.buckets.length > 0) forgetBuckets(this.ownBuckets, horizonMs)
     if (this.references.length > 2 * this.count + 16) this.#forgetReferences()
   }
 
-  /** The one form that all histories of the same log have, however they were cut and compacted. */
+  /**
+   * Brings the history into the one form that all histories of the same log share, whatever their batches and
+   * compactions.
+   */
   normalise(): void {
     this.compact(Infinity, 0)
     this.#forgetReferences()
@@ -425,12 +443,12 @@ export class CardHistory implements Touchable {
     if (committedCount === 0) return -Infinity
     if (this.isByOffset) return this.at(committedCount - 1, COLUMN.time)
     let index = this.count - 1
-    // Settled ones have an offset below every other.
+    // Finalised events have an offset below every other.
     while (this.at(index, COLUMN.offset) >= committedOffset) index -= 1
     return this.at(index, COLUMN.time)
   }
 
-  /** By rank among committed events, so that an event which is decided again finds the same. */
+  /** Uses ranks among committed events, so that an event that is decided again finds the same causes. */
   #forgetCauses(committedOffset: number, committedCount: number, horizonMs: number): void {
     const { causes, finalisedCount } = this
     if (causes.size === 0) return
@@ -452,7 +470,7 @@ export class CardHistory implements Touchable {
       gone += 1
     }
     if (gone > 0) this.#remove(0, gone)
-    // It is seldom that the turn of others comes.
+    // Others are reached only if no finalised event is left.
     if (this.finalisedCount > 0 || this.count === 0) return
     const left = excess - gone
     if (left > 0 || this.at(0, COLUMN.time) < horizonMs) {
@@ -478,7 +496,7 @@ export class CardHistory implements Touchable {
     }
   }
 
-  /** How many events are older than this, as far as `atOnce` of them. */
+  /** Number of events older than this, counted up to `atOnce`. */
   #expired(horizonMs: number, atOnce: number): number {
     let count = 0
     const last = Math.min(this.count, atOnce)
@@ -487,8 +505,8 @@ export class CardHistory implements Touchable {
     return count
   }
 
-  /** How many events can be settled, as far as `atOnce` of them. */
-  #settlable(committedOffset: number, horizonMs: number, atOnce: number): number {
+  /** Number of events that can be finalised, counted up to `atOnce`. */
+  #finalisable(committedOffset: number, horizonMs: number, atOnce: number): number {
     const last = Math.min(this.count, this.finalisedCount + atOnce)
     if (last > this.finalisedCount && this.at(last - 1, COLUMN.time) >= horizonMs) return 0
     let index = this.finalisedCount
@@ -499,8 +517,8 @@ export class CardHistory implements Touchable {
     return index - this.finalisedCount
   }
 
-  /** From the start, as far as everything is committed. */
-  #settle(committedOffset: number, horizonMs: number): void {
+  /** Finalises events from the start, up to the first that is not committed. */
+  #finalise(committedOffset: number, horizonMs: number): void {
     const { data, stride, finalisedCount } = this
     for (let index = finalisedCount; index < this.count; index += 1) {
       const base = index * stride
@@ -509,7 +527,7 @@ export class CardHistory implements Touchable {
       this.causes.delete(offset)
       keepRetriesOf(this, index)
       data[base + COLUMN.flags] = (data[base + COLUMN.flags] ?? 0) & ~FLAG.lateRetry
-      data[base + COLUMN.offset] = SETTLED_OFFSET
+      data[base + COLUMN.offset] = FINALISED_OFFSET
       data[base + COLUMN.id] = idCheckOf(data[base + COLUMN.id] ?? 0)
       data[base + COLUMN.intent] = 0
       this.finalisedCount = index + 1
@@ -535,7 +553,7 @@ export class CardHistory implements Touchable {
   }
 }
 
-/** Whether an event has any of the columns that a narrow card leaves out. */
+/** Whether an event has any of the columns that a narrow row omits. */
 function hasMore(event: CardEvent, { references, places, localTime }: KeptColumns): boolean {
   return (
     references.size > 0 || (places && event.hasPlace) || (localTime && event.utcOffsetMinutes !== 0)

@@ -1,16 +1,16 @@
-// CRC-32 (ISO 3309, ITU-T V.42; reflected polynomial 0xedb88320), continued from a checksum, as node:zlib has it. A call of
-// zlib costs as much as some hundred bytes in a loop, and most of what is appended to a value is shorter. Several bytes at a
-// time by tables: M. E. Kounavis, F. L. Berry, "A Systematic Approach to Building High Performance Software-based CRC
-// Generators", ISCC 2005.
+// CRC-32 (ISO 3309, ITU-T V.42; reflected polynomial 0xedb88320), continued from a checksum, compatible with node:zlib.
+// A call of zlib costs as much as about a hundred bytes in a loop, and most additions to a value are shorter. Processes
+// several bytes at a time with tables: M. E. Kounavis, F. L. Berry, "A Systematic Approach to Building High Performance
+// Software-based CRC Generators", ISCC 2005.
 
 import { crc32 } from 'node:zlib'
 
-/** What is longer is left to zlib. */
+/** Longer inputs use zlib. */
 export const SHORT_BYTES_MAX = 96
 
 const POLYNOMIAL = 0xedb88320
 
-/** Four tables after another: of a byte, and of a byte that one, two and three zero bytes follow. */
+/** Four consecutive tables: CRC of a byte, and of a byte followed by one, two and three zero bytes. */
 const TABLES = makeTables()
 
 function makeTables(): Int32Array {
@@ -29,7 +29,10 @@ function makeTables(): Int32Array {
   return tables
 }
 
-/** Of bytes[from, to), which go on after bytes of the checksum `before`. Four bytes at a time. Hot path. */
+/**
+ * CRC-32 of bytes[from, to), continued from the checksum `before` of the preceding bytes. Four bytes at a time. Hot
+ * path.
+ */
 export function crc32Of(bytes: Buffer, from: number, to: number, before: number): number {
   if (to - from > SHORT_BYTES_MAX) return crc32(bytes.subarray(from, to), before)
   let rest = ~before

@@ -1,15 +1,15 @@
-// The stored form of an entity's part. Envelope in sealed.ts, varints as in bytes.ts, times in ms.
+// Stored form of an entity's partial aggregate. Envelope as in sealed.ts, varints as in bytes.ts, times in ms.
 //
 // First part
-//   event count; per event, by (time, offset): time since the one before, offset (zigzag, against the one before), 32
-//     bits of the id's reference, 32 bits of the card's hash
-//   hour count; per crowded hour, oldest first: hours since the one before, count, cards kept (twice their number, plus 1
-//     when there were more), 32 bits of each, ascending
-//   label count; per label, by offset: transaction time, known-at time (zigzag against the former), 48-bit
-//     transaction reference, label offset, verdict (1 fraud, 0 genuine)
+//   event count; per event, by (time, offset): time since the event before, offset (zigzag, delta to the event before),
+//     32 bits of the id hash, 32 bits of the card's hash
+//   hour count; per bucket, oldest first: hours since the bucket before, count, number of stored card hashes (doubled,
+//     plus 1 if the sketch is saturated), 32 bits of each hash, ascending
+//   label count; per label, by offset: transaction time, known-at time (zigzag, delta to the former), 48-bit
+//     transaction hash, label offset, verdict (1 fraud, 0 genuine)
 // Each further part is an addition
-//   event count; per event, by (time, offset): time (zigzag) and offset (zigzag) against the one written before, 32 bits
-//     of the id's reference, 32 bits of the card's hash
+//   event count; per event, by (time, offset): time (zigzag) and offset (zigzag) as deltas to the event written before,
+//     32 bits of the id hash, 32 bits of the card's hash
 
 import { SluiceError } from '../../errors.ts'
 import type { ByteReader, ByteWriter } from './bytes.ts'
@@ -18,24 +18,24 @@ import { EntityPart } from './entity-part.ts'
 import { beginAddition, beginValue, finishPart, readValue, type LayoutReaders } from './sealed.ts'
 import { BUCKET_MS } from '../catalogue/time.ts'
 
-/** The layout that parts of entities are written in. */
+/** The layout in which partial aggregates are written. */
 export const ENTITY_LAYOUT = 1
 
 /** Every layout of entities that this build reads; see LayoutReaders. */
 export const ENTITY_READERS: LayoutReaders<EntityPart> = new Map([[ENTITY_LAYOUT, readPart]])
 
-/** More than any rule keeps: a larger number is corruption, found before anything is allocated. */
+/** More than any limit allows: a larger number is corruption, and is found before anything is allocated. */
 const COUNT_MAX = 262_144
 
-/** `writeEntityPart` as a value of its own. */
+/** Returns what `writeEntityPart` writes as a value of its own. */
 export function encodeEntityPart(part: EntityPart, writer: ByteWriter, day = 0): Buffer {
   writeEntityPart(part, writer, day)
   return writer.take()
 }
 
 /**
- * Makes the stored form the present value of the writer. `day` is the present one, any count of days, for
- * `writeEntityAddition`. Hot path.
+ * Writes the stored form as the current value of the writer. `day` is today in any count of days; `writeEntityAddition`
+ * compares it. Hot path.
  */
 export function writeEntityPart(part: EntityPart, writer: ByteWriter, day: number): void {
   beginValue(writer, ENTITY_LAYOUT)
@@ -49,8 +49,9 @@ export function writeEntityPart(part: EntityPart, writer: ByteWriter, day: numbe
 }
 
 /**
- * Makes what has to be appended to the stored form the present value of the writer. Returns its length, 0 where nothing is
- * new; null when the whole has to be written. The addition is taken to be stored from now on. Hot path.
+ * Writes what must be appended to the stored form as the current value of the writer. Returns its length, or 0 if
+ * nothing is new; null means that the whole value must be written. The part then counts the addition as stored. Hot
+ * path.
  */
 export function writeEntityAddition(
   part: EntityPart,
@@ -58,7 +59,7 @@ export function writeEntityAddition(
   day: number,
 ): number | null {
   const { stored, data } = part
-  if (!stored.takesMore(day)) return null
+  if (!stored.canAppend(day)) return null
   const { newCount } = stored
   if (newCount === 0) return 0
   beginAddition(writer)
@@ -87,7 +88,7 @@ function noteStored({ stored, nextOffset }: EntityPart, timeMs: number, offset: 
   stored.nextOffset = nextOffset
 }
 
-/** Those that came last stand at the end, unless their time is before that of others. */
+/** Position of the first new event. New events are at the end, except those whose time is before that of others. */
 function firstNewBase({ data, count, stored }: EntityPart): number {
   let left = stored.newCount
   let base = count * ENTITY_STRIDE
@@ -139,7 +140,7 @@ function writeLabels({ labels }: EntityPart, writer: ByteWriter): void {
   }
 }
 
-/** Reads a stored value; null is a part without events. @throws SluiceError SLUICE_STATE_CORRUPT */
+/** Reads a stored value; null means a part without events. @throws SluiceError SLUICE_STATE_CORRUPT */
 export function decodeEntityPart(value: Buffer | null, readers = ENTITY_READERS): EntityPart {
   return value === null ? new EntityPart() : readValue(value, readers)
 }
@@ -220,6 +221,6 @@ function countOf(reader: ByteReader): number {
   if (count <= COUNT_MAX) return count
   throw new SluiceError(
     'SLUICE_STATE_CORRUPT',
-    `A stored value announces ${count} items; at most ${COUNT_MAX} are kept.`,
+    `A stored value claims ${count} items; the limit is ${COUNT_MAX}.`,
   )
 }

@@ -1,12 +1,12 @@
-// What one partition knows of an entity that several cards share: its events, crowded hours merged into counts, and
-// labels that say fraud.
+// Partial aggregate of an entity that several cards share, from one partition's transactions: its events, hourly
+// buckets of crowded hours, and its fraud labels.
 //
-// Each partition writes parts of its own and reads the parts of all partitions, so every stored value has one writer. A
-// reading is limited to a frontier: events with an offset below `nextOffset`, labels below `labelNextOffset`. An
-// hour with more than HOUR_RAW_MAX visible events is crowded and counts as if all of it happened at its
-// start, whether its events are still stored singly or already merged. Hours that lie ENTITY_RETAIN_MS before
-// that of the newest visible event do not count, whether they are still stored or already forgotten. That
-// makes every reading a function of the events within the frontier alone.
+// Each partition writes its own partial aggregates and reads those of all partitions, so every stored value has one
+// writer. Reads are limited to a frontier: events with an offset below `nextOffset`, labels below `labelNextOffset`. An
+// hour with more than HOUR_RAW_MAX visible events is crowded: all its events count as if they happened at its start,
+// whether they are still stored singly or already merged. Hours that start more than ENTITY_RETAIN_MS before the hour
+// of the newest visible event do not count, whether they are still stored or already dropped. Hence the aggregates are
+// a function of the events within the frontier alone.
 
 import { lowBitsOf } from '../../id-hash.ts'
 import type { Touchable } from './prefetch.ts'
@@ -24,18 +24,21 @@ import {
   LATENESS_MS,
 } from '../catalogue/time.ts'
 
-/** Hours that begin this long before the hour of the part's newest event are forgotten. */
+/** Hours that begin this long before the hour of the part's newest event are dropped. */
 export const ENTITY_RETAIN_MS = ENTITY_REACH_MS + LATENESS_MS + ENTITY_DELAY_MS + 2 * BUCKET_MS
 
-/** Labels kept per part: the last ones of the log. */
+/** Maximum labels per part: the last ones of the log. */
 export const LABELS_MAX = 1_024
 
-/** Longest window in which cards are counted; merged hours remember their cards for that long, delay and lateness added. */
+/**
+ * Longest window in which distinct cards are counted. Hourly buckets keep card hashes for this long, plus delay and
+ * lateness.
+ */
 export const DISTINCT_WINDOW_MS = DAY_MS
 const CARDS_RETAIN_MS = DISTINCT_WINDOW_MS + LATENESS_MS + ENTITY_DELAY_MS + 2 * BUCKET_MS
 
-/** Up to which offsets a part may be read. */
-export interface Cut {
+/** A vector of offsets in the two topics: of transactions, and of labels. */
+export interface Frontier {
   readonly nextOffset: number
   readonly labelNextOffset: number
 }
@@ -48,7 +51,7 @@ export interface EntityLabel {
   readonly isFraud: boolean
 }
 
-/** A part without events, with its place in the cache, and a merged hour and a label in memory: measured. */
+/** Memory of a part without events, with its cache entry, of a bucket and of a label, in bytes: measured. */
 const OBJECT_BYTES = 650
 const HOUR_BYTES = 450
 const LABEL_BYTES = 120
@@ -59,48 +62,51 @@ const NO_HOURS: readonly HourlyBucket[] = []
 
 /** Hot path: plain loops. */
 export class EntityPart implements Touchable {
-  // What every reading looks at comes first, so that it stands together in memory.
-  /** Rows of ENTITY_STRIDE numbers by (time, offset): time, offset, 32 bits of the id's reference, hash of the card. */
+  // Fields that every read needs come first, so that they are adjacent in memory.
+  /** Rows of ENTITY_STRIDE numbers by (time, offset): time, offset, 32 bits of the id hash, hash of the card. */
   data = NO_EVENTS
   count = 0
   #newestOffset = -1
-  /** The newest hour that holds anything, in hours; -1 for none. */
+  /** The newest hour with any event, in hours since the epoch; -1 for none. */
   #newestHour = -1
-  /** Events of that hour while all came at the end, and whether any hour is crowded; -1 where that is to be found. */
+  /** Number of events of that hour, as long as all were appended, and whether no hour is crowded; -1 means unknown. */
   #newestHourCount = 0
   #isSparse = true
   #crowded: HourlyBucket[] | null = null
-  /** Where readings have found the ends of their windows; see window-edges.ts. */
+  /** Cached ends of the windows of earlier reads; see window-edges.ts. */
   edges: Float64Array | null = null
   readonly stored = new StoredPart()
   #hours: HourIndex | null = null
-  /** Largest offset of an event that was not put at the end, and no later than the time of any of them; see `unseenFromMs`. */
+  /**
+   * Largest offset of an event that was not appended at the end, and a lower bound of the times of such events; see
+   * `#unseenFromMs`.
+   */
   #movedOffset = -1
   #movedFromMs = Infinity
-  /** Of offsets below this, it was forgotten which events were not put at the end. */
+  /** Below this offset it is unknown which events were not appended at the end. */
   #unknownBelow = 0
-  /** How often anything has changed. */
+  /** Number of changes so far. */
   #changes = 0
   #labels: EntityLabel[] | null = null
-  /** The copy that a reader was given last, and how often the part had changed before. */
+  /** The copy that the last reader got, with the number of changes before it. */
   #seen: {
     readonly nextOffset: number
     readonly changes: number
     readonly part: EntityPart
   } | null = null
 
-  /** What the part takes in memory, in bytes, about. */
+  /** Approximate memory of the part, in bytes. */
   get memoryBytes(): number {
     const items = HOUR_BYTES * this.hourlyBuckets.length + LABEL_BYTES * this.labels.length
     return OBJECT_BYTES + this.data.byteLength + (this.edges?.byteLength ?? 0) + items
   }
 
-  /** By offset. */
+  /** Labels by offset. */
   get labels(): readonly EntityLabel[] {
     return this.#labels ?? NO_LABELS
   }
 
-  /** Merged hours, oldest first. */
+  /** Hourly buckets of merged events, oldest first. */
   get hourlyBuckets(): readonly HourlyBucket[] {
     return this.#crowded ?? NO_HOURS
   }
@@ -131,7 +137,7 @@ export class EntityPart implements Touchable {
     return edges === null ? lastMs : lastMs + touchRowsAt(data, edges)
   }
 
-  /** The time that it is written against too. */
+  /** Includes the last written time: the next event is encoded against it. */
   touchNewest(): number {
     const { data, count, stored } = this
     if (count === 0) return 0
@@ -139,44 +145,47 @@ export class EntityPart implements Touchable {
     return (data[end - 1] ?? 0) + (data[end - ENTITY_STRIDE] ?? 0) + stored.lastTimeMs
   }
 
-  /** Whether no hour is crowded, as in most parts: then events count singly, and need no index by the hour. Hot path. */
+  /**
+   * Whether no hour is crowded, as in most parts. Then all events count singly, and no hourly index is needed. Hot
+   * path.
+   */
   get isSparse(): boolean {
     if (this.#crowded !== null && this.#crowded.length > 0) return false
     if (this.#newestHourCount < 0) this.#countHours()
     return this.#isSparse
   }
 
-  /** All events by the hour; made when first asked for after a change in the middle. */
+  /** Hourly index of all events; built on the first use after a change in the middle. */
   get hours(): HourIndex {
     this.#hours ??= new HourIndex(this)
     return this.#hours
   }
 
-  /** An event that is held already, written before a crash, is left as it is. */
+  /** Inserts an event. An event that is already present, because it was written before a crash, stays unchanged. */
   insert(timeMs: number, offset: number, idHash: number, cardHash: number): void {
     if (offset <= this.#newestOffset && this.#holds(offset)) return
-    const place = this.#placeOf(timeMs, offset)
-    if (place < this.count) {
+    const rank = this.#rankOf(timeMs, offset)
+    if (rank < this.count) {
       this.#movedOffset = Math.max(this.#movedOffset, offset)
       this.#movedFromMs = Math.min(this.#movedFromMs, timeMs)
     }
-    this.append(place, timeMs, offset, idHash, cardHash)
+    this.append(rank, timeMs, offset, idHash, cardHash)
     if (offset < this.stored.nextOffset) this.stored.forget()
     else this.stored.noteNew()
   }
 
-  /** Offset after the newest event. */
+  /** Offset after the largest offset of any event. */
   get nextOffset(): number {
     return this.#newestOffset + 1
   }
 
-  /** Takes in an event of a stored value, wherever it belongs. */
+  /** Adds an event of a stored value at its position. */
   adoptOne(timeMs: number, offset: number, idHash: number, cardHash: number): void {
-    this.append(this.#placeOf(timeMs, offset), timeMs, offset, idHash, cardHash)
-    this.#forgetOrder()
+    this.append(this.#rankOf(timeMs, offset), timeMs, offset, idHash, cardHash)
+    this.#markOrderUnknown()
   }
 
-  /** Puts an event at its place among those by (time, offset). */
+  /** Inserts an event at this index of the order by (time, offset). */
   append(index: number, timeMs: number, offset: number, idHash: number, cardHash: number): void {
     const used = this.count * ENTITY_STRIDE
     if (used === this.data.length) {
@@ -188,7 +197,7 @@ export class EntityPart implements Touchable {
     if (base < used) this.data.copyWithin(base + ENTITY_STRIDE, base, used)
     this.data[base] = timeMs
     this.data[base + ENTITY_COLUMN.offset] = offset
-    // Enough to match labels with the events of one entity.
+    // 32 bits suffice to match labels with the events of one entity.
     this.data[base + ENTITY_COLUMN.id] = lowBitsOf(idHash)
     this.data[base + ENTITY_COLUMN.card] = cardHash
     this.count += 1
@@ -206,7 +215,7 @@ export class EntityPart implements Touchable {
     if (base < used || this.#hours?.append(timeMs) === false) this.#hours = null
   }
 
-  /** Makes room for events that a reader of stored values writes itself, in order, and `adopt`s. */
+  /** Makes room for events that the decoder writes itself, in order, and then passes to `adopt`. */
   reserve(more: number): Float64Array {
     const needed = (this.count + more) * ENTITY_STRIDE
     if (needed > this.data.length) {
@@ -217,19 +226,19 @@ export class EntityPart implements Touchable {
     return this.data
   }
 
-  /** Takes in what was written into `reserve`d room; `newestOffset` is the largest among it. */
+  /** Adds the events that were written into `reserve`d room; `newestOffset` is the largest of their offsets. */
   adopt(more: number, newestOffset: number): void {
     this.count += more
     this.#newestOffset = Math.max(this.#newestOffset, newestOffset)
     if (this.count > 0) {
       this.#noteHour(Math.floor(this.at(this.count - 1, ENTITY_COLUMN.time) / BUCKET_MS))
     }
-    this.#forgetOrder()
+    this.#markOrderUnknown()
     this.#changes += 1
-    this.#forgetHours()
+    this.#invalidateHours()
   }
 
-  /** Hours before this are forgotten by a reader that sees the events below `nextOffset`. Always a full hour. */
+  /** Start of the oldest hour that counts for a reader of the events below `nextOffset`. Always a full hour. */
   horizonMs(nextOffset: number): number {
     if (this.#newestOffset < nextOffset) {
       return this.#newestHour < 0 ? -Infinity : this.#newestHour * BUCKET_MS - ENTITY_RETAIN_MS
@@ -243,7 +252,7 @@ export class EntityPart implements Touchable {
     return newestMs - ENTITY_RETAIN_MS
   }
 
-  /** Adds merged events to their hour. */
+  /** Adds merged events to the bucket of their hour. */
   addToHour(startMs: number, count: number): HourlyBucket {
     this.#noteHour(startMs / BUCKET_MS)
     const hours = (this.#crowded ??= [])
@@ -260,8 +269,8 @@ export class EntityPart implements Touchable {
   }
 
   /**
-   * No event with such an offset or a later one is older than this. Those that were put at the end stand in order of their
-   * offsets, so the newest of them are the last.
+   * Lower bound of the times of all events with this offset or a later one. Appended events are in order of their
+   * offsets, so the newest ones are last.
    */
   #unseenFromMs(offset: number): number {
     if (offset < this.#unknownBelow) return -Infinity
@@ -273,13 +282,13 @@ export class EntityPart implements Touchable {
     return oldestMs
   }
 
-  #forgetHours(): void {
+  #invalidateHours(): void {
     this.edges = null
     this.#hours = null
     this.#newestHourCount = -1
   }
 
-  /** What is below this offset is committed: nobody reads less of it any more. */
+  /** Records that all offsets below this are committed: no reader's frontier lies below it any more. */
   #noteCommitted(nextOffset: number): void {
     if (this.#movedOffset >= nextOffset) return
     this.#unknownBelow = Math.max(this.#unknownBelow, this.#movedOffset + 1)
@@ -287,11 +296,11 @@ export class EntityPart implements Touchable {
     this.#movedFromMs = Infinity
   }
 
-  #forgetCrowded(horizonMs: number): void {
+  #dropOldBuckets(horizonMs: number): void {
     const hours = this.#crowded
     while (hours?.[0] !== undefined && hours[0].startMs < horizonMs) {
       hours.shift()
-      this.#forgetHours()
+      this.#invalidateHours()
     }
   }
 
@@ -311,8 +320,8 @@ export class EntityPart implements Touchable {
     if (hour > this.#newestHour) this.#newestHour = hour
   }
 
-  /** Nothing is known of how the events came: they were read from a stored value. */
-  #forgetOrder(): void {
+  /** The events come from a stored value, so the order of their arrival is unknown. */
+  #markOrderUnknown(): void {
     this.#unknownBelow = this.#newestOffset + 1
   }
 
@@ -323,7 +332,7 @@ export class EntityPart implements Touchable {
     return false
   }
 
-  #placeOf(timeMs: number, offset: number): number {
+  #rankOf(timeMs: number, offset: number): number {
     let index = this.count
     while (index > 0) {
       const otherMs = this.at(index - 1, ENTITY_COLUMN.time)
@@ -335,10 +344,10 @@ export class EntityPart implements Touchable {
   }
 
   /**
-   * The part as a reader sees it that looks at nothing after `toMs`: itself where all that is up to the end of that hour
-   * is within the frontier, else a copy of what is.
+   * The part as seen by a reader that reads no event after `toMs`: the part itself if all events up to the end of that
+   * hour are within the frontier, else a copy of those that are.
    */
-  seenBy(frontier: Cut, toMs = Infinity): EntityPart {
+  seenBy(frontier: Frontier, toMs = Infinity): EntityPart {
     if (this.#newestOffset < frontier.nextOffset) return this
     if (bucketStartMs(this.#unseenFromMs(frontier.nextOffset)) > toMs) return this
     const known = this.#seen
@@ -349,7 +358,7 @@ export class EntityPart implements Touchable {
     return part
   }
 
-  #within(frontier: Cut): EntityPart {
+  #within(frontier: Frontier): EntityPart {
     const seen = new EntityPart()
     for (let index = 0; index < this.count; index += 1) {
       const offset = this.at(index, ENTITY_COLUMN.offset)
@@ -358,7 +367,7 @@ export class EntityPart implements Touchable {
       const [id, card] = [this.at(index, ENTITY_COLUMN.id), this.at(index, ENTITY_COLUMN.card)]
       seen.append(seen.count, time, offset, id, card)
     }
-    // Merged events are committed, so every frontier holds them.
+    // Merged events are committed, so every frontier includes them.
     seen.#crowded = [...this.hourlyBuckets]
     seen.#labels = [...this.labels]
     const newestCrowded = this.hourlyBuckets.at(-1)
@@ -366,11 +375,11 @@ export class EntityPart implements Touchable {
     return seen
   }
 
-  /** Remembers a label. Genuine ones matter only where they undo a fraud, so others are not kept. */
+  /** Stores a label. A genuine verdict matters only if it revokes a fraud label, so others are not stored. */
   insertLabel(label: EntityLabel): void {
     this.#changes += 1
     if (this.labels.some(({ labelOffset }) => labelOffset === label.labelOffset)) return
-    if (!label.isFraud && !this.#isWordBefore(label)) return
+    if (!label.isFraud && !this.#hasEarlierLabel(label)) return
     const labels = (this.#labels ??= [])
     let position = labels.length
     while (position > 0 && (labels[position - 1]?.labelOffset ?? 0) > label.labelOffset) {
@@ -380,21 +389,21 @@ export class EntityPart implements Touchable {
     this.stored.forget()
   }
 
-  /** Takes in a label of a stored value, after those that were. */
+  /** Appends a label of a stored value. */
   adoptLabel(label: EntityLabel): void {
     this.#labels ??= []
     this.#labels.push(label)
   }
 
-  /** How many labels have an offset below this; they come first. */
+  /** Number of labels with an offset below this; they come first. */
   labelCount(labelNextOffset: number): number {
     let count = this.labels.length
     while (count > 0 && (this.labels[count - 1]?.labelOffset ?? 0) >= labelNextOffset) count -= 1
     return count
   }
 
-  /** Merges crowded hours and forgets what no feature can reach; touches only what is committed. */
-  compact(committed: Cut): void {
+  /** Merges crowded hours and drops what no feature can reach. Changes committed events only. */
+  compact(committed: Frontier): void {
     this.stored.forget()
     this.#changes += 1
     this.#seen = null
@@ -402,9 +411,9 @@ export class EntityPart implements Touchable {
     const horizonMs = this.horizonMs(committed.nextOffset)
     if (this.#hasToMerge(committed.nextOffset, horizonMs)) {
       this.#mergeHourlyBuckets(committed.nextOffset, horizonMs)
-      this.#forgetHours()
+      this.#invalidateHours()
     }
-    this.#forgetCrowded(horizonMs)
+    this.#dropOldBuckets(horizonMs)
     const cardsFromMs = horizonMs + ENTITY_RETAIN_MS - CARDS_RETAIN_MS
     for (const { startMs, cards } of this.hourlyBuckets) {
       if (startMs >= cardsFromMs) break
@@ -413,25 +422,25 @@ export class EntityPart implements Touchable {
     this.#forgetLabels(committed.labelNextOffset, horizonMs)
   }
 
-  /** The one form that all parts of the same log have. */
+  /** Brings the part into the one form that all parts of the same log share. */
   normalise(): void {
     this.compact({ nextOffset: Infinity, labelNextOffset: Infinity })
     const horizonMs = this.horizonMs(Infinity)
     this.#labels = this.labels.filter(({ timeMs }) => timeMs >= horizonMs)
   }
 
-  /** True when a word on the same transaction, among those that count, comes before this one in the log. */
-  #isWordBefore({ idHash, timeMs, labelOffset }: EntityLabel): boolean {
+  /** Whether an earlier label on the same transaction is among those that count. */
+  #hasEarlierLabel({ idHash, timeMs, labelOffset }: EntityLabel): boolean {
     const end = this.labelCount(labelOffset)
     for (let index = Math.max(0, end - LABELS_MAX); index < end; index += 1) {
-      const word = this.labels[index]
-      // An id may be used again after the reach: its first use may be forgotten already, or not.
-      if (word?.idHash === idHash && word.timeMs === timeMs) return true
+      const earlier = this.labels[index]
+      // An id can be reused after the reach; whether its first use is still stored does not matter then.
+      if (earlier?.idHash === idHash && earlier.timeMs === timeMs) return true
     }
     return false
   }
 
-  /** True when an event is too old, or an hour that is not merged yet has become crowded. */
+  /** Whether an event is too old, or an hour with single events has become crowded. */
   #hasToMerge(committedOffset: number, horizonMs: number): boolean {
     if (this.count === 0) return false
     const isOld = this.at(0, ENTITY_COLUMN.time) < horizonMs
@@ -473,7 +482,7 @@ export class EntityPart implements Touchable {
     this.data.copyWithin(to * ENTITY_STRIDE, base, base + ENTITY_STRIDE)
   }
 
-  /** Only from the front: then the last LABELS_MAX of a reader are the same whatever was forgotten. */
+  /** Drops labels only from the front: the last LABELS_MAX of any reader are then the same, whatever was dropped. */
   #forgetLabels(committedLabelOffset: number, horizonMs: number): void {
     const labels = this.#labels
     if (labels === null) return

@@ -1,5 +1,5 @@
-// An entity's events by the hour, with running totals: how many there are up to a time is found by bisection instead
-// of counting. Hours with more than HOUR_RAW_MAX events are crowded and stand at their start as a whole.
+// Hourly index of an entity's events with running totals: finds the number of events up to a time by bisection. Hours
+// with more than HOUR_RAW_MAX events are crowded; all their events count at the start of the hour.
 
 import {
   ENTITY_COLUMN,
@@ -9,20 +9,23 @@ import {
 } from './entity-event.ts'
 import { BUCKET_MS, bucketStartMs } from '../catalogue/time.ts'
 
-/** Numbers per hour: its start, and how many events there are in earlier hours. Together, since both are asked for. */
+/**
+ * Numbers per hour: its start, and the number of events in earlier hours. They are adjacent, since they are read
+ * together.
+ */
 const STRIDE = 2
 
 export class HourIndex {
-  /** True when some crowded hour holds single events. */
+  /** True if a crowded hour has single events. */
   hasCrowdedSingles = false
-  /** True when some hour is crowded. */
+  /** True if any hour is crowded. */
   hasCrowded = false
   readonly #part: HourlyEvents
-  /** Hours that hold anything, ascending. */
+  /** Hours with at least one event, ascending. */
   readonly #rows: number[] = []
-  /** Events of all hours, merged ones included. */
+  /** Events of all hours, including merged ones. */
   #total = 0
-  /** What is merged, by the place of its hour, and merged events in earlier hours; null where no hour is merged. */
+  /** Per hour: its bucket, and the number of merged events in earlier hours. Null if the part has no buckets. */
   #merged: (HourlyBucket | null)[] | null = null
   #mergedBefore: number[] | null = null
   #mergedTotal = 0
@@ -62,7 +65,7 @@ export class HourIndex {
     return this.#rows[hour * STRIDE] ?? 0
   }
 
-  /** Events in the hour, merged ones included. */
+  /** Events in the hour, including merged ones. */
   totalOf(hour: number): number {
     return this.#endOf(hour) - this.#beforeOf(hour)
   }
@@ -74,7 +77,7 @@ export class HourIndex {
     return mergedBefore === null ? before : before - (mergedBefore[hour] ?? 0)
   }
 
-  /** What of the hour is merged; null for nothing. */
+  /** Bucket of the hour's merged events; null for none. */
   mergedOf(hour: number): HourlyBucket | null {
     return this.#merged?.[hour] ?? null
   }
@@ -83,7 +86,7 @@ export class HourIndex {
     return hour >= 0 && this.totalOf(hour) > HOUR_RAW_MAX
   }
 
-  /** Takes in an event that was added at the end; false when it does not belong there. */
+  /** Adds an event that was appended to the part; false if it is older than the newest hour. */
   append(timeMs: number): boolean {
     const startMs = bucketStartMs(timeMs)
     const { newestMs } = this
@@ -94,7 +97,7 @@ export class HourIndex {
     return true
   }
 
-  /** Index of the last hour that begins at or before this time, among those before `end`; -1 for none. */
+  /** Index of the last hour that begins at or before this time, among the hours before `end`; -1 for none. */
   hourAt(timeMs: number, end = this.length): number {
     const rows = this.#rows
     let low = 0
@@ -107,7 +110,10 @@ export class HourIndex {
     return low - 1
   }
 
-  /** Events at or before this time, which lies at `hour` (see hourAt), those of crowded hours at their start. */
+  /**
+   * Number of events at or before this time, which lies in `hour` (see hourAt). Events of crowded hours count at the
+   * start of their hour.
+   */
   countAt(hour: number, timeMs: number): number {
     if (hour < 0) return 0
     const end = this.#endOf(hour)
@@ -121,7 +127,7 @@ export class HourIndex {
     return before + inside
   }
 
-  /** True when this time lies inside a crowded hour, so that what is counted up to it is not exact. */
+  /** Whether this time lies inside a crowded hour, so that a count up to it is not exact. */
   isInCrowded(timeMs: number, horizonMs: number): boolean {
     const hour = this.hourAt(timeMs)
     const startMs = this.startMsOf(hour)
@@ -132,7 +138,7 @@ export class HourIndex {
     return this.#rows[hour * STRIDE + 1] ?? 0
   }
 
-  /** Events up to the end of the hour. */
+  /** Number of events up to the end of the hour. */
   #endOf(hour: number): number {
     const next = (hour + 1) * STRIDE
     return next < this.#rows.length ? (this.#rows[next + 1] ?? 0) : this.#total

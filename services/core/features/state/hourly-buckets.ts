@@ -1,7 +1,7 @@
-// What of a card counts by the hour: events older than the newest CARD_RAW_MAX, stored singly still or merged already.
+// Hourly part of a card's windows: events older than the newest CARD_RAW_MAX, still stored singly or already merged.
 // Few cards have any.
 //
-// An hour is added to the shortest window that holds it (its ring), and sums over the rings give the windows.
+// Each hour is added to the shortest window that contains it (its ring). Prefix sums over the rings give the windows.
 
 import { COLUMN, FLAG, type Bucket } from './card-columns.ts'
 import type { CardHistory } from './card-history.ts'
@@ -15,8 +15,8 @@ export class HourlyBuckets {
   readonly minimaMinor: Float64Array
   readonly maximaMinor: Float64Array
   readonly squares: readonly SquareSum[]
-  /** Some hour counts in some window, or lies across an end of one. */
-  isMet = false
+  /** True if an hour counts in some window or straddles an end of one. */
+  isUsed = false
   readonly #windowsMs: Float64Array
   #from = 0
 
@@ -31,7 +31,9 @@ export class HourlyBuckets {
     this.squares = Array.from(windowsMs, () => new SquareSum())
   }
 
-  /** Reads, as of `timeMs`, the merged hours and the events up to index `from`, which stand at the start of their hour. */
+  /**
+   * Reads, as of `timeMs`, the buckets and the events up to index `from`; each event counts at the start of its hour.
+   */
   read(history: CardHistory, timeMs: number, from: number, horizonMs: number): void {
     const { data, stride, buckets, newestMs } = history
     this.#clear()
@@ -62,14 +64,14 @@ export class HourlyBuckets {
     this.minimaMinor.fill(Infinity)
     this.maximaMinor.fill(0)
     for (const sum of this.squares) sum.reset()
-    this.isMet = false
+    this.isUsed = false
     this.#from = 0
   }
 
   #addPayment(amountMinor: number, ring: number): void {
     this.counts[ring] = (this.counts[ring] ?? 0) + 1
     this.sumsMinor[ring] = (this.sumsMinor[ring] ?? 0) + amountMinor
-    this.#meet(amountMinor, amountMinor, ring)
+    this.#widenRange(amountMinor, amountMinor, ring)
     this.squares[ring]?.addSquareOf(amountMinor)
   }
 
@@ -77,35 +79,36 @@ export class HourlyBuckets {
     this.attempts[ring] = (this.attempts[ring] ?? 0) + bucket.attempts
     this.counts[ring] = (this.counts[ring] ?? 0) + bucket.count
     this.sumsMinor[ring] = (this.sumsMinor[ring] ?? 0) + bucket.sumMinor
-    this.#meet(bucket.minimumMinor, bucket.maximumMinor, ring)
+    this.#widenRange(bucket.minimumMinor, bucket.maximumMinor, ring)
     this.squares[ring]?.add(bucket.squares.high, bucket.squares.low)
   }
 
-  #meet(minimumMinor: number, maximumMinor: number, ring: number): void {
+  #widenRange(minimumMinor: number, maximumMinor: number, ring: number): void {
     this.minimaMinor[ring] = Math.min(this.minimaMinor[ring] ?? Infinity, minimumMinor)
     this.maximaMinor[ring] = Math.max(this.maximaMinor[ring] ?? 0, maximumMinor)
   }
 
   /**
-   * Ring of a merged hour, -1 outside; notes where the hour lies across an end of a window. Hours come newest first:
-   * windows that all of an hour is older than are not looked at again for the next.
+   * Ring of an hour, -1 if it is outside all windows. Sets `isUsed` if the hour is inside a window or straddles an end
+   * of one. Hours come newest first: windows that are shorter than the age of the whole hour are skipped for all later
+   * hours.
    */
   #ringOf(startMs: number, timeMs: number, horizonMs: number, newestMs: number): number {
     if (startMs > timeMs || startMs < horizonMs) return -1
     const ageMs = timeMs - startMs
-    // A late transaction may stand inside a merged hour, part of which comes after it.
-    if (ageMs < BUCKET_MS && timeMs < newestMs) this.isMet = true
+    // A late transaction can lie inside an hour, part of which comes after it.
+    if (ageMs < BUCKET_MS && timeMs < newestMs) this.isUsed = true
     const windowsMs = this.#windowsMs
     while (ageMs - (windowsMs[this.#from] ?? Infinity) >= BUCKET_MS) this.#from += 1
     for (let ring = this.#from; ring < windowsMs.length; ring += 1) {
       const windowMs = windowsMs[ring] ?? 0
-      if (ageMs < windowMs || ageMs - windowMs < BUCKET_MS) this.isMet = true
+      if (ageMs < windowMs || ageMs - windowMs < BUCKET_MS) this.isUsed = true
       if (ageMs < windowMs) return ring
     }
     return -1
   }
 
-  /** From rings to windows. */
+  /** Turns sums per ring into sums per window. */
   #sumRings(): void {
     const { attempts, counts, sumsMinor, squares } = this
     for (let ring = 1; ring < attempts.length; ring += 1) {
@@ -113,7 +116,7 @@ export class HourlyBuckets {
       attempts[ring] = (attempts[ring] ?? 0) + (attempts[shorter] ?? 0)
       counts[ring] = (counts[ring] ?? 0) + (counts[shorter] ?? 0)
       sumsMinor[ring] = (sumsMinor[ring] ?? 0) + (sumsMinor[shorter] ?? 0)
-      this.#meet(this.minimaMinor[shorter] ?? Infinity, this.maximaMinor[shorter] ?? 0, ring)
+      this.#widenRange(this.minimaMinor[shorter] ?? Infinity, this.maximaMinor[shorter] ?? 0, ring)
       const sum = squares[shorter]
       if (sum !== undefined) squares[ring]?.add(sum.high, sum.low)
     }

@@ -1,11 +1,11 @@
-// The k smallest of a set of hashes: all of them while there are at most k, a sketch of how many there were above.
+// KMV sketch (k minimum values) of a set of hashes: all of them up to k, an estimate of their number above.
 //
-// Bar-Yossef et al., "Counting distinct elements in a data stream" (RANDOM 2002), first algorithm; estimator
-// (k - 1) / v_k as in Beyer et al., "On synopses for distinct-value estimation under multiset operations" (SIGMOD
-// 2007): unbiased for hashes that are uniform in (0, 1), with a relative standard error of about 1 / sqrt(k - 2). What is
-// kept depends on the set alone, not on the order in which it came, and two of them can be united.
+// Bar-Yossef et al., "Counting distinct elements in a data stream" (RANDOM 2002), first algorithm; estimator (k - 1) /
+// v_k as in Beyer et al., "On synopses for distinct-value estimation under multiset operations" (SIGMOD 2007): unbiased
+// for hashes that are uniform in (0, 1), with a relative standard error of about 1 / sqrt(k - 2). The sketch depends on
+// the set alone, not on the order of insertion, and two sketches can be merged.
 
-/** Hashes kept: up to this many distinct ones are counted exactly; above, the error is about 18 %. */
+/** Maximum hashes in a sketch: up to this many distinct ones are counted exactly; above, the error is about 18 %. */
 export const SMALLEST_MAX = 32
 
 const HASH_RANGE = 2 ** 32
@@ -13,7 +13,7 @@ const HASH_RANGE = 2 ** 32
 export class KmvSketch {
   /** Ascending, distinct, at most SMALLEST_MAX. */
   readonly hashes: number[] = []
-  /** True once a hash was left out. */
+  /** True once a hash was dropped. */
   isSaturated = false
 
   clear(): void {
@@ -38,7 +38,7 @@ export class KmvSketch {
   }
 }
 
-/** How many distinct hashes there were, from those that are left of a union in which some sets were saturated. */
+/** Estimates the number of distinct hashes from the union of sketches, some of which are saturated. */
 export function estimateDistinct(hashes: readonly number[]): number {
   const smallest = hashes.toSorted((a, b) => a - b).slice(0, SMALLEST_MAX)
   const last = smallest.at(-1) ?? 0

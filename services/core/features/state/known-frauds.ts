@@ -1,7 +1,8 @@
-// Which transactions of an entity are known as fraud at a moment: the last word on each counts.
+// Transactions of an entity that are known as fraud at a given time: the last label on each transaction decides.
 //
-// A word is about the transaction with its id and its event time. By the id alone a word on an earlier use of it would
-// count for a later one until it is forgotten, and when that is hangs on how far its partition has come.
+// A label belongs to the transaction with its id and its event time. The id alone is not enough: a label on an earlier
+// use of a reused id would count for the later use until it is dropped, and the time of that depends on the progress of
+// its partition.
 
 import { lowBitsOf } from '../../id-hash.ts'
 import type { EntityLabel } from './entity-part.ts'
@@ -10,12 +11,12 @@ export class KnownFrauds {
   /** One label per transaction that is known as fraud. */
   readonly found: EntityLabel[] = []
   readonly #ids = new Set<number>()
-  /** By reference of the id: the last word on each transaction that has it, seldom more than one. */
+  /** By id hash: the last label on each transaction with that hash, rarely more than one. */
   readonly #last = new Map<number, EntityLabel[]>()
 
   /**
-   * Reads labels[from, to), which are in the order of the log, as of `asOfMs`. Words on transactions before `horizonMs`
-   * may be forgotten already, and do not count.
+   * Reads labels[from, to), which are in log order, as of `asOfMs`. Labels on transactions before `horizonMs` may
+   * already be dropped and do not count.
    */
   read(
     labels: readonly EntityLabel[],
@@ -25,19 +26,19 @@ export class KnownFrauds {
     horizonMs: number,
   ): void {
     this.found.length = 0
-    let hasClash = false
+    let hasGenuine = false
     for (let index = from; index < to; index += 1) {
       const label = labels[index]
       if (label === undefined || label.knownAtMs > asOfMs) continue
       if (label.timeMs < horizonMs) continue
-      // A genuine word is only kept where it follows another, so without one nothing is undone.
-      if (!label.isFraud) hasClash = true
+      // A genuine label is stored only after a fraud label, so without one nothing is revoked.
+      if (!label.isFraud) hasGenuine = true
       this.found.push(label)
     }
-    if (hasClash || this.#hasDoubles()) this.#settle()
+    if (hasGenuine || this.#hasDoubles()) this.#keepLastLabels()
   }
 
-  /** Whether the transaction of this time with these low 32 bits of its reference is among them. */
+  /** Whether the transaction with this time and these low 32 bits of its id hash is known as fraud. */
   has(id: number, timeMs: number): boolean {
     for (const label of this.found) {
       if (label.timeMs === timeMs && lowBitsOf(label.idHash) === id) return true
@@ -45,7 +46,7 @@ export class KnownFrauds {
     return false
   }
 
-  /** Whether an id is there twice, be it of one transaction or of two. */
+  /** Whether an id occurs twice, for one transaction or for two. */
   #hasDoubles(): boolean {
     if (this.found.length < 2) return false
     this.#ids.clear()
@@ -53,23 +54,23 @@ export class KnownFrauds {
     return this.#ids.size < this.found.length
   }
 
-  #settle(): void {
+  #keepLastLabels(): void {
     this.#last.clear()
     for (const label of this.found) {
-      const words = this.#last.get(label.idHash)
-      if (words === undefined) {
+      const labels = this.#last.get(label.idHash)
+      if (labels === undefined) {
         this.#last.set(label.idHash, [label])
         continue
       }
-      const place = words.findIndex(({ timeMs }) => timeMs === label.timeMs)
-      const known = words[place]
-      if (known === undefined) words.push(label)
-      // Labels come by offset, so of two known at the same time the later one stands.
-      else if (label.knownAtMs >= known.knownAtMs) words[place] = label
+      const index = labels.findIndex(({ timeMs }) => timeMs === label.timeMs)
+      const known = labels[index]
+      if (known === undefined) labels.push(label)
+      // Labels come by offset: of two with the same known-at time the later one wins.
+      else if (label.knownAtMs >= known.knownAtMs) labels[index] = label
     }
     this.found.length = 0
-    for (const words of this.#last.values()) {
-      for (const label of words) if (label.isFraud) this.found.push(label)
+    for (const labels of this.#last.values()) {
+      for (const label of labels) if (label.isFraud) this.found.push(label)
     }
   }
 }

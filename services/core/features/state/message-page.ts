@@ -1,8 +1,8 @@
-// The messages of a partition's last days, so that decisions which a late transaction changes can be computed again: pages of
-// PAGE_OFFSETS consecutive offsets each. With the cards they would be copied into each card, and written again whenever
-// that is written whole.
+// Messages of a partition's last days, needed to recompute decisions that a late transaction changes. A page has
+// PAGE_OFFSETS consecutive offsets. Stored with the cards, the messages would be rewritten each time a card is written
+// whole.
 //
-// Stored form, envelope in sealed.ts
+// Stored form; envelope as in sealed.ts
 //   message count; per message: offset within the page, length, bytes
 
 import assert from 'node:assert/strict'
@@ -10,38 +10,38 @@ import { SluiceError } from '../../errors.ts'
 import { ByteReader, varintLength, writeVarint } from './bytes.ts'
 import { HEADER_BYTES, readValue, sealInPlace, type LayoutReaders } from './sealed.ts'
 
-/** A late transaction reads a page for each decision that it changes, so they are small. */
+/** A late transaction reads one page per decision that it changes, so pages are small. */
 export const PAGE_OFFSETS = 64
 
 /** The layout that pages are written in. */
 const LAYOUT = 1
 /** Every layout of pages that this build reads; see LayoutReaders. */
 const READERS: LayoutReaders<readonly StoredMessage[]> = new Map([[LAYOUT, readMessages]])
-/** After the header, and how many there are. */
+/** Position of the first message: after the header and the message count. */
 const MESSAGES_AT = HEADER_BYTES + 1
-/** Room for a page of usual messages. */
+/** Initial capacity, enough for a page of typical messages. */
 const BYTES_AT_FIRST = 16 * 1024
 
-/** The page that holds this offset. */
+/** Index of the page that holds this offset. */
 export function pageOf(offset: number): number {
   return Math.floor(offset / PAGE_OFFSETS)
 }
 
 export class MessagePage {
   readonly index: number
-  /** In its stored form, but for the header. */
+  /** The stored form; `seal` fills in the header. */
   #bytes = Buffer.allocUnsafe(BYTES_AT_FIRST)
   #end = MESSAGES_AT
   #count = 0
   #lastPlace = -1
-  /** No message is of a later event time. */
+  /** Upper bound of the event times of the messages. */
   newestMs = -Infinity
 
   constructor(index: number) {
     this.index = index
   }
 
-  /** Adds a message whose offset is of this page; one that is held already is left as it is. Hot path. */
+  /** Adds a message whose offset belongs to this page; an offset that is already present is ignored. Hot path. */
   keep(offset: number, eventTimeMs: number, message: Uint8Array): void {
     const place = offset - this.index * PAGE_OFFSETS
     if (place <= this.#lastPlace) return
@@ -56,7 +56,7 @@ export class MessagePage {
     if (eventTimeMs > this.newestMs) this.newestMs = eventTimeMs
   }
 
-  /** A view that holds until the next change; null when the page does not hold it. */
+  /** A view that is valid until the next change; null if the page does not have the message. */
   find(offset: number): Uint8Array | null {
     const wanted = offset - this.index * PAGE_OFFSETS
     const reader = new ByteReader(this.#bytes.subarray(0, this.#end), MESSAGES_AT)
@@ -68,14 +68,14 @@ export class MessagePage {
     return null
   }
 
-  /** Bytes that the page takes in memory. */
+  /** Memory of the page, in bytes. */
   get memoryBytes(): number {
     return this.#bytes.length
   }
 
-  /** The stored form, as a view that holds until the next change. */
+  /** The stored form, as a view that is valid until the next change. */
   seal(): Buffer {
-    // At most PAGE_OFFSETS, so that it is a varint of one byte.
+    // At most PAGE_OFFSETS, hence a varint of one byte.
     this.#bytes[HEADER_BYTES] = this.#count
     const value = this.#bytes.subarray(0, this.#end)
     sealInPlace(value, LAYOUT)
@@ -96,8 +96,8 @@ interface StoredMessage {
 }
 
 /**
- * Reads a stored page, without the messages from `nextOffset` on, which are still to be decided. Event times do not stand
- * in it: `newestMs` is what none of them is later than. @throws SluiceError SLUICE_STATE_CORRUPT
+ * Reads a stored page without the messages from `nextOffset` on, which are not decided yet. The page stores no event
+ * times, so the caller passes an upper bound of them as `newestMs`. @throws SluiceError SLUICE_STATE_CORRUPT
  */
 export function decodePage(
   index: number,
@@ -129,6 +129,6 @@ function bounded(reader: ByteReader, most: number): number {
   if (number <= most) return number
   throw new SluiceError(
     'SLUICE_STATE_CORRUPT',
-    `A page of messages has the number ${number} where ${most} is the most.`,
+    `A page of messages has the number ${number}; the limit is ${most}.`,
   )
 }

@@ -1,39 +1,41 @@
-// Brings values near before they are worked on: from memory into the caches of the processor.
+// Group prefetching: reads values from memory into the processor's caches before they are used.
 //
-// The values of thousands of cards do not fit there, and to get at the rows of one takes several steps that wait for
-// one another: the value, the objects that it holds, the rows. Value by value these waits add up; step by step for some
-// dozens of values they overlap, since the steps of one do not wait for those of another. This is group prefetching
-// (S. Chen, A. Ailamaki, P. B. Gibbons, T. C. Mowry: Improving Hash Join Performance through Prefetching, ICDE 2004).
-// JavaScript has no instruction that only fetches, so a little is read.
-
-/** Values at a time: enough for waits to overlap, few enough for all of theirs to stay near until it is their turn. */
-export const NEAR_MAX = 64
+// The values of thousands of cards do not fit into the caches. Reaching the rows of one value takes several dependent
+// loads: the value, its objects, the rows. One value at a time, these latencies add up. Step by step for dozens of
+// values they overlap, since the loads of one value do not depend on those of another (S. Chen, A. Ailamaki, P. B.
+// Gibbons, T. C. Mowry: Improving Hash Join Performance through Prefetching, ICDE 2004). JavaScript has no prefetch
+// instruction, so a few numbers are read.
 
 /**
- * Bytes that a processor fetches at a time, and how many numbers that is. Of what lies side by side one number in each of
- * these is read, and the last.
+ * Group size: enough values for latencies to overlap, few enough for all of them to stay cached until they are used.
+ */
+export const GROUP_MAX = 64
+
+/**
+ * Size of a cache line in bytes, and in numbers. From contiguous data, one number per line and the last number are
+ * read.
  */
 const LINE_BYTES = 64
 export const LINE_NUMBERS = LINE_BYTES / Float64Array.BYTES_PER_ELEMENT
 
-/** A value of which a little can be read, a step at a time. What the methods return means nothing. */
+/** A value that can be prefetched one step at a time. The returned numbers have no meaning. */
 export interface Touchable {
-  /** Reads of its own fields, the first and the last. */
+  /** Reads its own fields, the first and the last. */
   touchSelf(): number
-  /** Reads of the objects that it holds. */
+  /** Reads the objects that it holds. */
   touchParts(): number
-  /** Reads of the rows that a reading looks at. */
+  /** Reads the rows that the aggregates need. */
   touchRows(): number
-  /** Reads of what those rows lead to. */
+  /** Reads the data that those rows refer to. */
   prefetchFar(): number
-  /** Reads of what is looked at where the newest row is written to the store. */
+  /** Reads what encoding the newest row needs. */
   touchNewest(): number
 }
 
-/** Takes what was read, so that an engine cannot leave the reading out. Nobody looks at it. */
+/** Consumes the numbers read, so that the engine cannot eliminate the reads. */
 const sink = new Float64Array(1)
 
-/** Brings the first `count` values near, to be read. Hot path. */
+/** Prefetches the first `count` values for reading. Hot path. */
 export function prefetch(values: readonly Touchable[], count: number): void {
   let touched = 0
   for (let index = 0; index < count; index += 1) touched += values[index]?.touchSelf() ?? 0
@@ -43,26 +45,26 @@ export function prefetch(values: readonly Touchable[], count: number): void {
   sink[0] = touched
 }
 
-/** Calls `work` with each value in turn, brought near to be written; places without a value are left out. Hot path. */
-export function forEachNear<Value extends Touchable>(
-  places: readonly number[],
-  valueAt: (place: number) => Value | undefined,
-  work: (value: Value, place: number) => void,
+/** Calls `work` with each value in turn, prefetched for writing; indexes without a value are skipped. Hot path. */
+export function forEachPrefetched<Value extends Touchable>(
+  indexes: readonly number[],
+  valueAt: (index: number) => Value | undefined,
+  work: (value: Value, index: number) => void,
 ): void {
-  const near: (Value | undefined)[] = []
-  for (let from = 0; from < places.length; from += NEAR_MAX) {
-    const count = Math.min(NEAR_MAX, places.length - from)
+  const group: (Value | undefined)[] = []
+  for (let from = 0; from < indexes.length; from += GROUP_MAX) {
+    const count = Math.min(GROUP_MAX, indexes.length - from)
     let touched = 0
     for (let index = 0; index < count; index += 1) {
-      near[index] = valueAt(places[from + index] ?? -1)
-      touched += near[index]?.touchSelf() ?? 0
+      group[index] = valueAt(indexes[from + index] ?? -1)
+      touched += group[index]?.touchSelf() ?? 0
     }
-    for (let index = 0; index < count; index += 1) touched += near[index]?.touchParts() ?? 0
-    for (let index = 0; index < count; index += 1) touched += near[index]?.touchNewest() ?? 0
+    for (let index = 0; index < count; index += 1) touched += group[index]?.touchParts() ?? 0
+    for (let index = 0; index < count; index += 1) touched += group[index]?.touchNewest() ?? 0
     sink[0] = touched
     for (let index = 0; index < count; index += 1) {
-      const value = near[index]
-      if (value !== undefined) work(value, places[from + index] ?? -1)
+      const value = group[index]
+      if (value !== undefined) work(value, indexes[from + index] ?? -1)
     }
   }
 }

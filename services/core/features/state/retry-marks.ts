@@ -1,8 +1,9 @@
-// Which events of a card a later message makes retries, and which of those marks go when it is dropped.
+// Marks events of a card as retries because of a later message, and removes those marks when that message is dropped.
 //
-// What was a retry when it came stays one: the attempts before it in the log are never dropped before it, whether they are
-// still held or not. So only marks that late attempts have made (FLAG.lateRetry) may go, and they stay while one of those
-// attempts is held. Once one is merged or settled, which only committed ones are, the mark stays for good.
+// An event that was a retry on arrival stays one: the attempts before it in the log are never dropped before it,
+// whether they are still stored or not. So only marks made by late attempts (FLAG.lateRetry) can be removed, and they
+// stay while one of those attempts is stored. Once such an attempt is merged or finalised, which happens to committed
+// ones only, the mark is permanent.
 
 import { COLUMN, FLAG } from './card-columns.ts'
 import { RETRY_MS } from '../catalogue/time.ts'
@@ -10,13 +11,13 @@ import { RETRY_MS } from '../catalogue/time.ts'
 /** Events of a card, in order of time. */
 export interface EventRows {
   readonly data: Float64Array
-  /** Numbers of one event. */
+  /** Numbers per event. */
   readonly stride: number
   readonly count: number
   readonly finalisedCount: number
 }
 
-/** Events from `from` on may have become retries of the late one at this index. */
+/** Marks the events from `from` on that are retries of the late event at this index. */
 export function markRetriesAfter(
   { data, stride, count }: EventRows,
   index: number,
@@ -32,7 +33,7 @@ export function markRetriesAfter(
   }
 }
 
-/** The attempt at this index is merged or settled: what it made retries are retries for good. */
+/** Makes the marks that the attempt at this index caused permanent: the attempt is being merged or finalised. */
 export function keepRetriesOf({ data, stride, count }: EventRows, index: number): void {
   const own = index * stride
   const intent = data[own + COLUMN.intent] ?? 0
@@ -45,7 +46,7 @@ export function keepRetriesOf({ data, stride, count }: EventRows, index: number)
   }
 }
 
-/** After events of these intents were dropped. */
+/** Removes marks after events of these intents were dropped. */
 export function unmarkRetriesOf(rows: EventRows, dropped: ReadonlySet<number>): void {
   const { data, stride, count, finalisedCount } = rows
   for (let index = finalisedCount; index < count; index += 1) {
@@ -58,7 +59,7 @@ export function unmarkRetriesOf(rows: EventRows, dropped: ReadonlySet<number>): 
   }
 }
 
-/** Whether a late attempt of its intent stands before it by at most RETRY_MS. */
+/** Whether a late attempt of the same intent precedes this event by at most RETRY_MS. */
 function hasLateAttempt({ data, stride, finalisedCount }: EventRows, index: number): boolean {
   const own = index * stride
   const fromMs = (data[own] ?? 0) - RETRY_MS

@@ -1,4 +1,4 @@
-// The envelope of every stored value: one part, and part after part what was appended to it.
+// Envelope of every stored value: a first part, followed by additions.
 //
 //   offset 0  u8   layout
 //   offset 1  u32  CRC-32 (IEEE) of length and payload, begun with the layout
@@ -6,18 +6,19 @@
 //   offset 9  ...  payload
 //   per addition: u32 CRC-32 of its length and payload, begun with the checksum of the part before; u32 length; payload
 //
-// A value with a wrong checksum or an unknown layout is corruption and never read as "no history" (P7). Since each
-// checksum begins with the one before, an addition that is missing in the middle, stands twice or belongs elsewhere is
-// noticed as well.
+// A wrong checksum or an unknown layout is corruption and is never read as "no history" (P7). Each checksum continues
+// from the one before. An addition that is missing in the middle, repeated, or from another value is therefore detected
+// as well.
 
 import { crc32 } from 'node:zlib'
 import { SluiceError } from '../../errors.ts'
 import { ByteReader, type ByteWriter } from './bytes.ts'
 
 /**
- * By layout, what reads the parts of a value. A new layout is read before it is written: one release adds its reader, and
- * once every scorer has that, the next one writes the layout and may drop the reader of the old one when no value has it
- * any more. A value that was read is written whole before anything is appended to it, so a value has one layout.
+ * Readers of a value's parts, by layout. A new layout is read before it is written: one release adds its reader. Once
+ * every scorer runs that release, the next one writes the layout, and may drop the reader of the old layout when no
+ * value has it any more. A value that was read is written whole before anything is appended to it, so a value has one
+ * layout.
  */
 export type LayoutReaders<Value> = ReadonlyMap<number, (parts: readonly ByteReader[]) => Value>
 
@@ -26,7 +27,7 @@ const PART_HEADER_BYTES = 8
 /** Layout, and the header of the first part. */
 export const HEADER_BYTES = 1 + PART_HEADER_BYTES
 
-/** Begins a value, whose first part `finishPart` seals. */
+/** Begins a value; `finishPart` seals its first part. */
 export function beginValue(writer: ByteWriter, layout: number): void {
   writer.reset()
   writer.byte(layout)
@@ -42,8 +43,8 @@ export function beginAddition(writer: ByteWriter): void {
 }
 
 /**
- * Seals a part whose checksum stands at `at`, 1 in the first one and 0 in an addition. `before` is what the checksum
- * begins with: the layout, or the checksum of the part before. Returns the checksum.
+ * Seals a part with its checksum at `at`: 1 in the first part, 0 in an addition. `before` is the start of the checksum:
+ * the layout, or the checksum of the part before. Returns the checksum.
  */
 export function finishPart(writer: ByteWriter, at: 0 | 1, before: number): number {
   writer.patchUint32(at + 4, writer.length - at - PART_HEADER_BYTES)
@@ -52,14 +53,14 @@ export function finishPart(writer: ByteWriter, at: 0 | 1, before: number): numbe
   return checksum
 }
 
-/** Seals a value of one part that stands in bytes of its own, with room for the header at their start. */
+/** Seals a value of one part in a buffer of its own, which has room for the header at its start. */
 export function sealInPlace(value: Buffer, layout: number): void {
   value[0] = layout
   value.writeUInt32LE(value.length - HEADER_BYTES, 5)
   value.writeUInt32LE(crc32(value.subarray(5), layout), 1)
 }
 
-/** @throws SluiceError SLUICE_STATE_CORRUPT when the value is damaged, or there is no reader of its layout. */
+/** @throws SluiceError SLUICE_STATE_CORRUPT if the value is damaged or its layout has no reader. */
 export function readValue<Value>(value: Buffer, readers: LayoutReaders<Value>): Value {
   const layout = value[0] ?? 0
   const read = readers.get(layout)
@@ -72,7 +73,7 @@ export function readValue<Value>(value: Buffer, readers: LayoutReaders<Value>): 
   return read(partsOf(value, layout))
 }
 
-/** Readers at the payloads of the parts. */
+/** Readers positioned at the payloads of the parts. */
 function partsOf(value: Buffer, layout: number): readonly ByteReader[] {
   const readers: ByteReader[] = []
   let at = 1

@@ -1,5 +1,5 @@
-// Exact sums of squares. A square of 10^12 minor units has 80 bits, so it is kept in two limbs: high x 2^40 + low.
-// Sums are the same in any order, as integers are.
+// Exact sums of squares. A square of 10^12 minor units has 80 bits, so a sum is stored in two limbs: high x 2^40 + low.
+// Integer sums do not depend on the order of addition.
 
 const LIMB = 2 ** 40
 const HALF = 2 ** 20
@@ -51,7 +51,7 @@ export class SquareSum {
   }
 }
 
-/** Standard deviation of a population of integers from their count, sum and sum of squares, without cancellation. */
+/** Standard deviation of integers from their count, sum and sum of squares, without cancellation. */
 export function deviationOf(count: number, sum: number, squares: SquareSum): number {
   if (squares.high === 0 && count * squares.low <= EXACT_MAX && sum * sum <= EXACT_MAX) {
     return Math.sqrt(count * squares.low - sum * sum) / count

@@ -1,24 +1,25 @@
-// How much of a value is stored already: so that a change appends what is new, and the whole is written only once
-// additions have become much. None of it is state: it can be forgotten at any time, and the value is written whole.
+// Tracks how much of a value is already stored. A change then appends only what is new, and the value is written whole
+// once its additions are large. None of this is state: it can be discarded at any time, and the value is then written
+// whole.
 
-/** Additions may have this share of the first part, ... */
+/** Maximum size of the additions as a share of the first part, ... */
 const ADDED_SHARE_MAX = 0.5
-/** ... this many bytes at the least, so that a young value is not written whole each time, ... */
+/** ... but at least this many bytes, so that a small value is not written whole each time, ... */
 const ADDED_BYTES_FLOOR = 768
-/** ... and this many at the most. */
+/** ... and at most this many. */
 export const ADDED_BYTES_MAX = 8 * 1_024
 
 class StoredForm {
-  /** Whether it is known what stands there. */
+  /** Whether the stored value is known. */
   #isKnown = false
-  /** Day on which it was written whole. */
+  /** Day on which the value was written whole. */
   #day = 0
-  /** Of the last part, as a signed number: those are kept in the object itself. */
+  /** Checksum of the last part as a signed number, which the engine stores inside the object. */
   #checksum = 0
-  /** Of all parts, and how many they may be before the value is written whole again. */
+  /** Size of all parts, and the size from which the value is written whole again. */
   #bytes = 0
   #bytesMax = 0
-  /** Events of the value that are not in it yet: those that came last. Any number while it is not known what stands there. */
+  /** Number of events not stored yet, always the last ones. Undefined while the stored value is unknown. */
   #newCount = 0
 
   get newCount(): number {
@@ -29,58 +30,58 @@ class StoredForm {
     return this.#checksum >>> 0
   }
 
-  /** Length of what stands there. */
+  /** Length of the stored value, in bytes. */
   get bytes(): number {
     return this.#bytes
   }
 
   /**
-   * Whether what is new may be appended to what stands there. On another day it may not: a store counts the time to live
-   * of a value from when it was written whole. Hot path.
+   * Whether new events may be appended to the stored value. Not on another day: the store counts a value's time to live
+   * from the day it was written whole. Hot path.
    */
-  takesMore(day: number): boolean {
+  canAppend(day: number): boolean {
     return this.#isKnown && this.#day === day && this.#bytes < this.#bytesMax
   }
 
-  /** One more event, which no stored part holds. Hot path. */
+  /** Counts one more event that no stored part has. Hot path. */
   noteNew(): void {
     this.#newCount += 1
   }
 
-  /** The value was written whole. */
+  /** Records that the value was written whole. */
   begin(day: number, checksum: number, bytes: number): void {
     this.#isKnown = true
     this.#day = day
     this.#checksum = checksum | 0
     this.#bytes = bytes
-    // A whole number, which is kept in the object itself.
+    // Rounded to an integer, which the engine stores inside the object.
     const added = Math.max(ADDED_BYTES_FLOOR, Math.floor(bytes * ADDED_SHARE_MAX))
     this.#bytesMax = bytes + Math.min(ADDED_BYTES_MAX, added)
     this.#newCount = 0
   }
 
-  /** What was new was appended. Hot path. */
+  /** Records that the new events were appended. Hot path. */
   add(checksum: number, bytes: number): void {
     this.#checksum = checksum | 0
     this.#bytes += bytes
     this.#newCount = 0
   }
 
-  /** What is stored has changed otherwise than by an event at its end, or is not known. */
+  /** Discards the knowledge of the stored value: it changed other than by an event at its end, or is unknown. */
   forget(): void {
     this.#isKnown = false
   }
 }
 
 export class StoredCard extends StoredForm {
-  /** References that are stored. */
+  /** Number of stored references. */
   referenceCount = 0
 }
 
 export class StoredPart extends StoredForm {
-  /** Time and offset of the event that was written last: the next is written against them. */
+  /** Time and offset of the event written last; the next is encoded against them. */
   lastTimeMs = 0
   lastOffset = 0
-  /** Every stored event has an offset below this, and every other one this or a larger. */
+  /** Stored events have an offset below this, all others this one or a larger one. */
   nextOffset = 0
 }

@@ -27,7 +27,7 @@ export interface RequestKind<Body, Answer> {
 }
 
 /** The purpose of a connection; each has its own. */
-export type Purpose = 'control' | 'group' | 'fetch' | 'range' | 'commit'
+export type Purpose = 'control' | 'group' | 'fetch' | 'range' | 'commit' | 'append'
 
 interface BrokerAddress {
   readonly host: string

@@ -44,7 +44,7 @@ class NativeLogClient implements LogClient {
     this.#transactionalId = `${options.transactionalIdPrefix}${instanceId ?? randomUUID()}`
     const rebalanceTimeoutMs = Math.max(sessionTimeoutMs, REBALANCE_MS_MIN)
     const groupTimeoutMs = rebalanceTimeoutMs + REBALANCE_MS_MIN
-    this.#cluster = new Cluster(connection, 'sluice-scorer', groupTimeoutMs)
+    this.#cluster = new Cluster(connection, options.clientId, groupTimeoutMs)
     const cluster = this.#cluster
     this.#member = new GroupMember({
       cluster,

@@ -28,7 +28,11 @@ interface ProducerBody {
 }
 
 export const INIT_PRODUCER_ID: RequestKind<
-  { readonly transactionalId: string; readonly timeoutMs: number },
+  {
+    /** Null for a producer outside of transactions, whose batches a broker still recognises when they are repeated. */
+    readonly transactionalId: string | null
+    readonly timeoutMs: number
+  },
   Answer & ProducerIdentity
 > = {
   name: 'InitProducerId',
@@ -149,6 +153,8 @@ interface ProduceBody {
 /** The result of one batch. */
 export interface ProduceResult extends TopicPartition {
   readonly error: ErrorName
+  /** Offset of the first record; -1 after an error. */
+  readonly baseOffset: number
   readonly message: string | null
 }
 
@@ -261,14 +267,16 @@ function readProduceResults(reader: Reader): readonly ProduceResult[] {
     topics.readArray((partitions) => {
       const partition = partitions.readInt32()
       const error = errorNameOf(partitions.readInt16())
-      // Base offset, append time, log start offset.
-      partitions.skip(3 * 8)
+      const baseOffset = Number(partitions.readInt64())
+      // Append time, log start offset.
+      partitions.skip(2 * 8)
       partitions.readArray((record) => {
         record.readInt32()
         record.readNullableString()
         return null
       })
-      results.push({ topic, partition, error, message: partitions.readNullableString() })
+      const message = partitions.readNullableString()
+      results.push({ topic, partition, error, baseOffset, message })
       return null
     })
     return null

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { type ListContent, listText } from '../../../../services/core/policy/policy-lists.ts'
 import { addList, addPolicyText, addRuleset } from '../../../../services/platform/policy-store.ts'
+import { folderStore } from '../../../../services/platform/stores/folder-store.ts'
 import { BLOCK_ROWS, decidedLake, type DecidedSample } from '../../../support/decided-lake.ts'
 import { temporaryFolder } from '../../../support/model-variants.ts'
 import { runSluice } from '../../../support/sluice-command.ts'
@@ -38,10 +39,14 @@ function listOf(card: string, endMs: number | null): ListContent {
 /** The first half was decided with one card on the list, the rest with another one. */
 async function setUp(t: TestContext) {
   const store = temporaryFolder(t, 'store')
-  const policy = addPolicyText(store, POLICY)
-  const add = (version: number, lists: Readonly<Record<string, string>>): string =>
-    addRuleset(store, { version, policy, mode: 'enforce', segmentModes: {}, lists })
+  const folder = folderStore(store)
+  const policy = await addPolicyText(folder, POLICY)
+  const add = async (version: number, list: ListContent): Promise<string> => {
+    const lists = { stolen: await addList(folder, list) }
+    return addRuleset(folder, { version, policy, mode: 'enforce', segmentModes: {}, lists })
+  }
   const cards = ['card-a', 'card-b'] as const
+  const digests = [await add(3, listOf(cards[0], null)), await add(4, listOf(cards[1], null))]
   const lake = await decidedLake(t, {
     transactions: 2 * BLOCK_ROWS,
     change: (events) =>
@@ -52,8 +57,7 @@ async function setUp(t: TestContext) {
       ),
     policy: (first) => {
       const version = first < BLOCK_ROWS ? 3 : 4
-      const list = listOf(cards[version - 3] ?? '', null)
-      return { digest: add(version, { stolen: addList(store, list) }), version }
+      return { digest: digests[version - 3] ?? '', version }
     },
   })
   const samples = lake.samples.filter(({ duplicateOfOffset }) => duplicateOfOffset === null)
@@ -132,7 +136,7 @@ test('a file wins over the store and says so, and its entries count until their 
 
 test('a list that was not there, or that the store has lost, is empty, and the report says for how many', async (t) => {
   const { store, add, cards, samples, report } = await setUp(t)
-  const digest = add(3, { stolen: addList(store, listOf(cards[0], null)) })
+  const digest = await add(3, listOf(cards[0], null))
   rmSync(join(store, 'policies', `${digest}.json`))
   const lost = await report()
   const second = countOf(

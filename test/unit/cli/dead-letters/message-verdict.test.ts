@@ -4,7 +4,7 @@ import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import { judgeMessage } from '../../../../services/cli/dead-letters/letter-lines.ts'
 import { loadRedriveConfig } from '../../../../services/cli/dead-letters/read-letters.ts'
-import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../../../services/core/rates/default-rates.ts'
 import { partitionOf } from '../../../../services/core/murmur2.ts'
 import type { Transaction } from '../../../../services/core/transaction.ts'
 import { loadScorerConfig } from '../../../../services/scorer/config.ts'
@@ -18,6 +18,7 @@ const EVENT_AHEAD_MS_MAX = 60_000
 const options = {
   codecs,
   rates: DEFAULT_RATES,
+  missingRate: 'dead_letter',
   partitionCount: PARTITION_COUNT,
   eventAheadMsMax: EVENT_AHEAD_MS_MAX,
   sendAtMs: SEND_AT_MS,
@@ -39,6 +40,7 @@ function partitionRefusal(value: Buffer | null): string | null {
       labelsTopic: 'labels',
       codecs,
       rates: DEFAULT_RATES,
+      missingRate: 'dead_letter',
       batchSizeMax: 10,
       alignment: 'live',
       eventAheadMsMax: EVENT_AHEAD_MS_MAX,

@@ -5,7 +5,7 @@ import { deepStrictEqual, ok } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { CardPasts, pastPaymentOf } from '../../../../services/cli/model/candidate-rows.ts'
-import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../../../services/core/rates/default-rates.ts'
 import {
   SEQUENCE_LENGTH,
   SEQUENCE_WIDTH,

@@ -10,6 +10,7 @@ import {
 } from '../../../../services/cli/policy/promotion-evidence.ts'
 import type { FairnessRule } from '../../../../services/core/scoring/fairness.ts'
 import { decidedLake, type DecidedLake } from '../../../support/decided-lake.ts'
+import { folderStores } from '../../../support/folder-stores.ts'
 import { temporaryFolder } from '../../../support/model-variants.ts'
 import { policyOf } from '../../core/policy/policy-fixture.ts'
 
@@ -30,7 +31,7 @@ segments:
 
 function sourceOf(folder: string, store: string): LakeFairnessSource {
   return {
-    ...{ folder, store, configuredModel: store, document: policyOf(POLICY) },
+    ...{ folder, stores: folderStores(store), configuredModel: store, document: policyOf(POLICY) },
     ...{
       inForce: { segmentModes: {} },
       segment: null,

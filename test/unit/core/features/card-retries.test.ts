@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../../../services/core/rates/default-rates.ts'
 import { cardEventOf } from '../../../../services/core/features/state/card-event.ts'
 import { COLUMN, FLAG } from '../../../../services/core/features/state/card-columns.ts'
 import { CardHistory } from '../../../../services/core/features/state/card-history.ts'

@@ -55,3 +55,9 @@ test('signs, separators, exponents and blanks are not amounts', () => {
   }
   strictEqual(parseAmount('1234567890123', 'EUR').ok, false)
 })
+
+test('an amount in a code that is no currency is refused, never read with two decimals', () => {
+  const parsed = parseAmount('1.00', 'ZZZ')
+  ok(!parsed.ok && parsed.problem.includes('ZZZ'))
+  deepStrictEqual(parseAmount('1.2345', 'CLF'), { ok: true, amountMinor: 12_345 })
+})

@@ -311,6 +311,7 @@ test('omitted fields have defaults', () => {
     unscoredOutcome: 'flag',
     allowBlockOn: [],
     onFailure: 'flag',
+    attributes: [],
     lists: [],
     segments: [],
     rules: [],

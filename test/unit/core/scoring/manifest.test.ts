@@ -30,8 +30,10 @@ function refusal(manifest: Json): string {
   return 'accepted'
 }
 
-test('the released manifest is accepted unchanged', () => {
-  assert.deepEqual(checkManifest(released()), released())
+test('the released manifest is accepted unchanged, of a model trained in euro', () => {
+  assert.deepEqual(checkManifest(released()), { ...released(), referenceCurrency: 'EUR' })
+  const won = { ...released(), referenceCurrency: 'KRW' }
+  assert.deepEqual(checkManifest(won), won)
 })
 
 test('a manifest of a format to come is refused with both numbers and what to do, whatever else it holds', () => {

@@ -71,12 +71,24 @@ describe('a value of any subject', () => {
   }
 })
 
-const identifier = fc.stringMatching(/^[a-z][!-~ ]{0,63}$/)
+const identifier = fc.oneof(
+  fc.stringMatching(/^[a-z][!-~ ]{0,63}$/),
+  fc.stringMatching(/^[가-힣ก-ฮ][가-힣 !-/:-~]{0,63}$/),
+)
 const timeMs = fc.integer({ min: 946_684_800_000, max: 4_102_444_800_000 })
 const place = fc.record({
   latitude: fc.double({ min: -90, max: 90, noNaN: true }),
   longitude: fc.double({ min: -180, max: 180, noNaN: true }),
 })
+const attributes = fc.dictionary(
+  fc.stringMatching(/^[a-z][A-Za-z0-9_]{0,11}$/),
+  fc.oneof(
+    fc.stringMatching(/^[a-z가-힣ก-ฮ ]{0,64}$/),
+    fc.boolean(),
+    fc.double({ noNaN: true, noDefaultInfinity: true, max: 1e12, min: -1e12 }),
+  ),
+  { maxKeys: 32, noNullPrototype: true },
+)
 const transactionValue: fc.Arbitrary<Transaction> = fc
   .record({
     place: fc.oneof(place, fc.constant({ latitude: null, longitude: null })),
@@ -85,7 +97,7 @@ const transactionValue: fc.Arbitrary<Transaction> = fc
       card: identifier,
       eventTimeMs: timeMs,
       amountMinor: fc.integer({ min: 0, max: 1_000_000_000_000 }),
-      currency: fc.stringMatching(/^[A-Z]{3}$/),
+      currency: fc.constantFrom('EUR', 'USD', 'JPY', 'KWD', 'CLF'),
       merchant: fc.option(identifier),
       merchantCategory: fc.option(identifier),
       terminal: fc.option(identifier),
@@ -97,6 +109,7 @@ const transactionValue: fc.Arbitrary<Transaction> = fc
       entryMode: fc.option(fc.constantFrom(...ENTRY_MODES)),
       authorisation: fc.option(fc.constantFrom(...AUTHORISATIONS)),
       intentId: fc.option(identifier),
+      attributes: fc.option(attributes),
     }),
   })
   .map((parts) => ({ ...parts.rest, ...parts.place }))
@@ -176,7 +189,7 @@ describe('the input topics', () => {
   test('a malformed message names the field where it broke', () => {
     const framed = codecs.transaction.encode(minimalTransaction)
     const frontier = codecs.decodeTransactionMessage(framed.subarray(0, framed.length - 1))
-    assert.deepStrictEqual(frontier, { kind: 'reject', reason: 'malformed', field: 'intentId' })
+    assert.deepStrictEqual(frontier, { kind: 'reject', reason: 'malformed', field: 'attributes' })
     const first = codecs.decodeTransactionMessage(framed.subarray(0, 7))
     assert.deepStrictEqual(first, { kind: 'reject', reason: 'malformed', field: 'id' })
   })

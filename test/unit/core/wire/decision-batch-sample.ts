@@ -26,6 +26,7 @@ export function decisionBatchOf(decisionCount: number, featureCount: number): De
     policyDigest: DIGEST,
     policyVersion: 7,
     featureListHash: DIGEST,
+    ratesDigest: DIGEST,
     controlPosition: 12,
     frontier: [0, 1, 2, 3].map((partition) => ({
       partition,

@@ -34,6 +34,7 @@ export const minimalTransaction: Transaction = {
   entryMode: null,
   authorisation: null,
   intentId: null,
+  attributes: null,
 }
 
 export const fullTransaction: Transaction = {
@@ -55,6 +56,12 @@ export const fullTransaction: Transaction = {
   entryMode: 'credential',
   authorisation: 'approved',
   intentId: 'intent-000123',
+  attributes: {
+    account: '계좌-0042',
+    threeDSecure: 'frictionless',
+    customerAgeDays: 412.5,
+    isNewBeneficiary: true,
+  },
 }
 
 export const minimalLabel: Label = {

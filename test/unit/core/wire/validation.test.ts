@@ -24,7 +24,11 @@ const transactionFaults: readonly Change<Transaction>[] = [
   [{ id: 'x'.repeat(65) }, 'out_of_range'],
   [{ id: 'tx\n1' }, 'out_of_range'],
   [{ card: '' }, 'missing_field'],
-  [{ card: 'cärd-1' }, 'out_of_range'],
+  [{ card: 'card\u202e-1' }, 'out_of_range'],
+  [{ card: '４１１１１１１１１１１１１１１１' }, 'card_number_suspected'],
+  [{ merchant: '٤١١١ ١١١١ ١١١١ ١١١١' }, 'card_number_suspected'],
+  [{ merchant: 'Café \ud83d' }, 'out_of_range'],
+  [{ merchant: '가'.repeat(65) }, 'out_of_range'],
   [{ card: '4111 1111 1111 1111' }, 'card_number_suspected'],
   [{ eventTimeMs: 946_684_799_999 }, 'out_of_range'],
   [{ eventTimeMs: 4_102_444_800_001 }, 'out_of_range'],
@@ -33,6 +37,8 @@ const transactionFaults: readonly Change<Transaction>[] = [
   [{ currency: '' }, 'missing_field'],
   [{ currency: 'eur' }, 'out_of_range'],
   [{ currency: 'EURO' }, 'out_of_range'],
+  [{ currency: 'ZZZ' }, 'unknown_currency'],
+  [{ currency: 'XAU' }, 'unknown_currency'],
   [{ merchant: '' }, 'out_of_range'],
   [{ merchantCategory: 'x'.repeat(65) }, 'out_of_range'],
   [{ terminal: '\u007f' }, 'out_of_range'],
@@ -49,6 +55,19 @@ const transactionFaults: readonly Change<Transaction>[] = [
   [{ device: '378282246310005' }, 'card_number_suspected'],
   [{ ipNetwork: '' }, 'out_of_range'],
   [{ intentId: '4111-1111-1111-1111' }, 'card_number_suspected'],
+  [{ attributes: { '3ds': 'yes' } }, 'out_of_range'],
+  [{ attributes: { constructor: 'yes' } }, 'out_of_range'],
+  [{ attributes: { ['x'.repeat(65)]: true } }, 'out_of_range'],
+  [{ attributes: { a4111111111111111: true } }, 'card_number_suspected'],
+  [{ attributes: { account: '4111 1111 1111 1111' } }, 'card_number_suspected'],
+  [{ attributes: { account: 4_111_111_111_111_111 } }, 'card_number_suspected'],
+  [{ attributes: { account: 'x'.repeat(257) } }, 'out_of_range'],
+  [{ attributes: { account: 'a\u0000' } }, 'out_of_range'],
+  [{ attributes: { ageDays: Number.NaN } }, 'out_of_range'],
+  [
+    { attributes: Object.fromEntries(Array.from({ length: 33 }, (_, at) => [`a${at}`, at])) },
+    'out_of_range',
+  ],
 ]
 
 describe('validation of a transaction', () => {
@@ -72,6 +91,14 @@ describe('validation of a transaction', () => {
       { id: 'x'.repeat(64) },
       { id: ' ' },
       { device: '~' },
+      { card: 'cärd-1' },
+      { merchant: '가'.repeat(64) },
+      { merchant: 'ร้านกาแฟ' },
+      { merchant: 'مقهى ١٢٣' },
+      { terminal: '東京駅-０１２' },
+      { attributes: {} },
+      { attributes: Object.fromEntries(Array.from({ length: 32 }, (_, at) => [`a${at}`, at])) },
+      { attributes: { x: '', y: '가'.repeat(256), z: -1e300, amount: 1_000_000 } },
     ]
     for (const edge of edges) {
       const value = { ...fullTransaction, ...edge }

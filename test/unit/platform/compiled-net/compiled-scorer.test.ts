@@ -3,7 +3,7 @@
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../../../services/core/rates/default-rates.ts'
 import { FEATURE_COUNT } from '../../../../services/core/features/catalogue/feature-list.ts'
 import { SEQUENCE_LENGTH } from '../../../../services/core/features/engine/card-sequence.ts'
 import { differsFromTensorFlow } from '../../../../services/platform/compiled-net/compare-scores.ts'
@@ -28,7 +28,7 @@ const ROWS = 300
 const TOLERANCE = 5e-6
 
 const wasm = await openBackend('wasm')
-const released = await readModelFolder(RELEASED_MODEL, DEFAULT_RATES.digest)
+const released = await readModelFolder(RELEASED_MODEL, DEFAULT_RATES.reference)
 
 interface Input {
   readonly rows: Float64Array

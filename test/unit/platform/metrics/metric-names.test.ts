@@ -12,12 +12,14 @@ import {
   createForwardTelemetry,
   createReceiptsTelemetry,
 } from '../../../../services/platform/metrics/alerts-telemetry.ts'
+import { createGatewayTelemetry } from '../../../../services/platform/metrics/gateway-telemetry.ts'
 import { createLakeTelemetry } from '../../../../services/platform/metrics/lake-telemetry.ts'
 import {
   METRIC_JOBS,
   listMetrics,
   listSeriesNames,
 } from '../../../../services/platform/metrics/metric-names.ts'
+import { createBridgeTelemetry } from '../../../../services/platform/metrics/bridge-telemetry.ts'
 import { createProducerTelemetry } from '../../../../services/platform/metrics/producer-telemetry.ts'
 import { createScorerTelemetry } from '../../../../services/platform/metrics/scorer-telemetry.ts'
 import { createSkewTelemetry } from '../../../../services/platform/metrics/skew-telemetry.ts'
@@ -28,11 +30,13 @@ const CREATE = {
   'sluice-alerts': createAlertsTelemetry,
   'sluice-forward': createForwardTelemetry,
   'sluice-producer': createProducerTelemetry,
+  'sluice-bridge': () => createBridgeTelemetry(() => 0),
   'sluice-skew': createSkewTelemetry,
   'sluice-lake': createLakeTelemetry,
   'sluice-enforcer': createEnforcerTelemetry,
   'sluice-receipts': () => createReceiptsTelemetry(1_000),
   'sluice-cases': createCasesTelemetry,
+  'sluice-gateway': createGatewayTelemetry,
 } as const
 
 test('docs/metrics.md is what the code makes of itself; "npm run docs:metrics" writes it', async () => {

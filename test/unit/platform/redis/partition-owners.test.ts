@@ -6,7 +6,7 @@ const ownerOf = (generation: number) => ({
   generation,
   kept: { get: (): unknown => undefined, isIncomplete: false },
   folded: null,
-  isFinalised: true,
+  isQuiescent: true,
   holds: () => true,
 })
 
@@ -37,7 +37,7 @@ test('an entity without a value is not asked for again until its partition write
 test('what is found while a write is on its way, or of a session that has left, is not noted', () => {
   const owners = new PartitionOwners()
   const isIncomplete = true
-  const owner = { ...ownerOf(1), kept: { get: () => undefined, isIncomplete }, isFinalised: false }
+  const owner = { ...ownerOf(1), kept: { get: () => undefined, isIncomplete }, isQuiescent: false }
   owners.enter(0, owner)
   owners.noteAbsent(0, owner, 7)
   assert.equal(owners.isAbsent(0, 7), false)
@@ -55,7 +55,7 @@ test('of an owner that keeps all in memory, an entity that came there meanwhile 
   const owners = new PartitionOwners()
   const held = new Map([[7, {}]])
   const kept = { get: (id: string | number) => held.get(Number(id)), isIncomplete: false }
-  const owner = { ...ownerOf(1), kept, isFinalised: false }
+  const owner = { ...ownerOf(1), kept, isQuiescent: false }
   owners.enter(0, owner)
   owners.noteAbsent(0, owner, 7)
   owners.noteAbsent(0, owner, 8)

@@ -31,7 +31,7 @@ test('a loss is logged once, each kind of error once, and the return once, howev
     lines.map(({ level, msg }) => [level, msg]),
     [
       ['warn', 'The connection to Redis is lost; commands fail until it is back.'],
-      ['warn', 'The Redis client has met an error.'],
+      ['warn', 'The Redis client reported an error.'],
       ['info', 'The connection to Redis is back.'],
     ],
   )

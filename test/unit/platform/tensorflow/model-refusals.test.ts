@@ -32,11 +32,11 @@ test('a model trained on other features is refused, naming both lists', async (t
   await refused(folder, 'SLUICE_MODEL_INCOMPATIBLE', new RegExp(`${other}.*${FEATURE_LIST_HASH}`))
 })
 
-test('a model trained with other currency rates is refused', async () => {
+test('a model trained in another reference currency is refused, naming both', async () => {
   await assert.rejects(
-    openScoringModel({ folder: RELEASED_MODEL, backend: 'wasm', ratesDigest: 'cd'.repeat(32) }),
+    openScoringModel({ folder: RELEASED_MODEL, backend: 'wasm', referenceCurrency: 'KRW' }),
     (error) =>
-      isSluiceError(error, 'SLUICE_MODEL_INCOMPATIBLE') && /rate table/.test(error.message),
+      isSluiceError(error, 'SLUICE_MODEL_INCOMPATIBLE') && /in EUR.*to KRW/.test(error.message),
   )
 })
 

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { SEQUENCE_LENGTH } from '../../../../services/core/features/engine/card-sequence.ts'
 import { FEATURE_COUNT } from '../../../../services/core/features/catalogue/feature-list.ts'
-import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../../../services/core/rates/default-rates.ts'
 import { GOLDEN_TOLERANCE, goldenError } from '../../../../services/core/scoring/golden.ts'
 import { openBackend } from '../../../../services/platform/tensorflow/load-tensorflow.ts'
 import { readModelFolder } from '../../../../services/platform/tensorflow/model-folder.ts'
@@ -17,7 +17,7 @@ import { RELEASED_MODEL } from './model-copies.ts'
 /** Padding of a GPU: more rows than a batch of the target ever has. */
 const GPU_ROWS = 4_096
 
-const model = await readModelFolder(RELEASED_MODEL, DEFAULT_RATES.digest)
+const model = await readModelFolder(RELEASED_MODEL, DEFAULT_RATES.reference)
 const wasm = await openBackend('wasm')
 
 /** Scores of the target's golden rows. */

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../../../services/core/rates/default-rates.ts'
 import { isSluiceError } from '../../../../services/core/errors.ts'
 import { FEATURE_COUNT } from '../../../../services/core/features/catalogue/feature-list.ts'
 import type { Backend } from '../../../../services/core/scoring/scoring-model.ts'
@@ -73,7 +73,7 @@ test('a small model stays on the main thread by default', async (t) => {
 
 test('a model that is refused, or differs from the one that was opened, is refused by the thread too', async (t) => {
   const folder = copyModel(t)
-  const options = { folder, backend: 'wasm', ratesDigest: DEFAULT_RATES.digest } as const
+  const options = { folder, backend: 'wasm', referenceCurrency: DEFAULT_RATES.reference } as const
   await assert.rejects(openThreadedScorer({ ...options, digest: 'ab'.repeat(32) }), (error) => {
     assert.ok(isSluiceError(error, 'SLUICE_BACKEND_UNAVAILABLE'), String(error))
     assert.match(error.message, /folder changed/)

@@ -2,7 +2,7 @@
 
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../../../services/core/rates/default-rates.ts'
 import {
   PARTITION_START,
   PartitionFold,

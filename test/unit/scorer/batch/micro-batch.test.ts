@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../../../services/core/rates/default-rates.ts'
 import { alertIdOf } from '../../../../services/core/decision/decide.ts'
 import { FEATURE_COUNT } from '../../../../services/core/features/catalogue/feature-list.ts'
 import {

@@ -4,11 +4,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../../../services/core/rates/default-rates.ts'
 import { REVISABLE_MAX } from '../../../../services/core/features/state/card-limits.ts'
 import { CardHistory } from '../../../../services/core/features/state/card-history.ts'
 import { PAGE_OFFSETS, pageOf } from '../../../../services/core/features/state/message-page.ts'
-import { partitionOfAscii } from '../../../../services/core/murmur2.ts'
+import { partitionOfText } from '../../../../services/core/murmur2.ts'
 import { hashOf } from '../../../../services/core/id-hash.ts'
 import {
   frontierAfter,
@@ -29,8 +29,9 @@ const MESSAGES = ['transaction', 'watermark', 'junk'] as const
 type Message = (typeof MESSAGES)[number]
 
 const options = {
-  ...{ partitionCount: 4, partition: partitionOfAscii(minimalTransaction.card, 4) },
+  ...{ partitionCount: 4, partition: partitionOfText(minimalTransaction.card, 4) },
   ...{ transactionsTopic: 'transactions', labelsTopic: 'labels', codecs, rates: DEFAULT_RATES },
+  missingRate: 'dead_letter' as const,
   ...{ batchSizeMax: 100, alignment: 'live' as const, eventAheadMsMax: 60_000, hmacKey: 'key' },
 }
 

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../../../services/core/rates/default-rates.ts'
 import { isScore, outcomeOf } from '../../../../services/core/decision/decide.ts'
 import {
   SEQUENCE_LENGTH,

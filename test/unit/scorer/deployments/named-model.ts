@@ -27,6 +27,7 @@ export function namedModel(name: string): NamedModel {
       isOnGpu: false,
       hasSameBits: true,
       featureListHash: '',
+      referenceCurrency: 'EUR',
       ratesDigest: '',
       flagThreshold: 0.1,
       blockThreshold: 0.5,

@@ -5,7 +5,7 @@
 import { deepStrictEqual, ok } from 'node:assert/strict'
 import { test } from 'node:test'
 import { SEQUENCE_LENGTH } from '../../../../services/core/features/engine/card-sequence.ts'
-import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../../../services/core/rates/default-rates.ts'
 import { FEATURE_COUNT } from '../../../../services/core/features/catalogue/feature-list.ts'
 import type { GoldenVectors } from '../../../../services/core/scoring/golden.ts'
 import type { Verifier } from '../../../../services/core/scoring/scoring-model.ts'
@@ -19,7 +19,7 @@ import {
 import { RELEASED_MODEL } from '../../../support/model-variants.ts'
 
 const model = await openScoringModel({ folder: RELEASED_MODEL, backend: 'wasm' })
-const { target } = await readModelFolder(RELEASED_MODEL, DEFAULT_RATES.digest)
+const { target } = await readModelFolder(RELEASED_MODEL, DEFAULT_RATES.reference)
 const { verifier, golden, read } = present(model.verifier, target?.golden)
 const { rowCount } = golden
 const known = {

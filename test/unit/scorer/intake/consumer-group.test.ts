@@ -4,7 +4,7 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import type { Admin } from 'kafkajs'
-import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../../../services/core/rates/default-rates.ts'
 import type { GroupHandlers, LogClient } from '../../../../services/platform/kafka/log-client.ts'
 import { openLogger } from '../../../../services/platform/log.ts'
 import { createScorerTelemetry } from '../../../../services/platform/metrics/scorer-telemetry.ts'
@@ -69,6 +69,7 @@ async function openGroup(t: TestContext) {
       labelsTopic: 'labels',
       codecs,
       rates: DEFAULT_RATES,
+      missingRate: 'dead_letter',
       batchSizeMax: 1,
       alignment: 'live',
       eventAheadMsMax: 0,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
-import { partitionOfAscii } from '../../../../services/core/murmur2.ts'
+import { DEFAULT_RATES } from '../../../../services/core/rates/default-rates.ts'
+import { partitionOfText } from '../../../../services/core/murmur2.ts'
 import { AlignedBatch } from '../../../../services/core/stream/alignment.ts'
 import type { Label, Transaction } from '../../../../services/core/transaction.ts'
 import { RecordQueue, type InboxOptions } from '../../../../services/scorer/intake/record-queue.ts'
@@ -12,7 +12,7 @@ import { codecs } from '../../core/wire/wire-fixture.ts'
 const TIME_MS = minimalTransaction.eventTimeMs
 const NOW_MS = TIME_MS + 1_000
 const PARTITION_COUNT = 4
-const PARTITION = partitionOfAscii(minimalTransaction.card, PARTITION_COUNT)
+const PARTITION = partitionOfText(minimalTransaction.card, PARTITION_COUNT)
 const ELSEWHERE = cardOutside(PARTITION)
 
 const options: InboxOptions = {
@@ -22,6 +22,7 @@ const options: InboxOptions = {
   labelsTopic: 'labels',
   codecs,
   rates: DEFAULT_RATES,
+  missingRate: 'dead_letter',
   batchSizeMax: 3,
   alignment: 'live',
   eventAheadMsMax: 60_000,
@@ -31,7 +32,7 @@ const options: InboxOptions = {
 function cardOutside(partition: number): string {
   for (let index = 0; ; index += 1) {
     const card = `card-${index}`
-    if (partitionOfAscii(card, PARTITION_COUNT) !== partition) return card
+    if (partitionOfText(card, PARTITION_COUNT) !== partition) return card
   }
 }
 

@@ -2,9 +2,9 @@
 
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../../../services/core/rates/default-rates.ts'
 import { PARTITION_START } from '../../../../services/core/features/engine/partition-fold.ts'
-import { partitionOfAscii } from '../../../../services/core/murmur2.ts'
+import { partitionOfText } from '../../../../services/core/murmur2.ts'
 import type { CardLease } from '../../../../services/core/decision/leases.ts'
 import type { Alert } from '../../../../services/core/wire/records.ts'
 import type { BatchSpan } from '../../../../services/platform/tracing/open-tracing.ts'
@@ -18,7 +18,7 @@ import { fullAlert, minimalLease, minimalTransaction } from '../../core/wire/sam
 import { codecs } from '../../core/wire/wire-fixture.ts'
 
 const PARTITION_COUNT = 4
-const partition = partitionOfAscii(minimalTransaction.card, PARTITION_COUNT)
+const partition = partitionOfText(minimalTransaction.card, PARTITION_COUNT)
 const nowMs = minimalTransaction.eventTimeMs + 1_000
 const FETCHED_MS = nowMs + 7
 const fetched = { 'sluice-fetched-ms': String(FETCHED_MS) }
@@ -56,6 +56,7 @@ function takeTen(headers: Record<string, Buffer>): Taken {
   const inbox = new RecordQueue(
     {
       ...{ partition, partitionCount: PARTITION_COUNT, codecs, rates: DEFAULT_RATES },
+      missingRate: 'dead_letter',
       ...{ transactionsTopic: 'transactions', labelsTopic: 'labels' },
       ...{ batchSizeMax: 16, alignment: 'live', eventAheadMsMax: 60_000, hmacKey: 'key' },
     },
@@ -95,7 +96,13 @@ function encode(taken: Taken, alertOffsets: readonly number[], span: BatchSpan |
   } as unknown as DecidedBatch
   const decide = { streamId: 's', partition, mode: 'enforce', alignment: 'live' }
   const digests = { modelVersion: '1', modelDigest: 'm', policyDigest: 'p', policyVersion: 0 }
-  const options = { codecs, topics, backend: 'cpu', decide: { ...decide, ...digests } }
+  const options = {
+    codecs,
+    topics,
+    backend: 'cpu',
+    rates: DEFAULT_RATES,
+    decide: { ...decide, ...digests },
+  }
   const output = encodeOutput(
     {
       taken,

@@ -57,6 +57,7 @@ function batch(previous: Buffer | null, change: Partial<DecisionBatch>): Buffer 
     policyDigest: 'b'.repeat(64),
     policyVersion: 0,
     featureListHash: 'c'.repeat(64),
+    ratesDigest: 'd'.repeat(64),
     controlPosition: null,
     frontier: [],
     previousHash: previous === null ? Buffer.alloc(0) : hashOf(previous),

@@ -51,7 +51,7 @@ test('the same seed gives the same stream, byte for byte, on every machine', () 
   // Changes only when the simulator is changed on purpose; committed models are then trained again.
   strictEqual(
     digest({ seed: 42, transactionsMax: 20_000 }),
-    'dca0a7b70e658612cb43028e6c4c98b1336df7f18ef9e8f953f056bb48a567c6',
+    '61618dad70b25527bf0b41c80bdb878df4e8ac19d7502892acca203d53e66d3a',
   )
 })
 
@@ -231,4 +231,28 @@ test('options out of bounds are refused at once, each by its name', () => {
     () => simulate({ startMs: SIMULATION_START_MS, untilMs: SIMULATION_START_MS - 1 }),
     (error) => isSluiceError(error, 'SLUICE_USAGE') && error.message.includes('untilMs'),
   )
+})
+
+test('a world may pay in one currency, and is otherwise the same', () => {
+  const options = { seed: 5, transactionsMax: 2_000 }
+  const plain = [...simulate(options)]
+  const won = [...simulate({ ...options, currency: 'KRW' })]
+  const worth = new Set<number>()
+  for (const [index, event] of plain.entries()) {
+    const other = won[index]
+    if (event.kind !== 'transaction' || other?.kind !== 'transaction') {
+      deepStrictEqual(other, event, 'labels are the same')
+      continue
+    }
+    const { amountMinor, currency } = other.transaction
+    strictEqual(currency, 'KRW')
+    // A won has no minor unit; it is worth 0.00068 euro.
+    worth.add(Math.round(event.transaction.amountMinor - amountMinor * 0.068))
+    deepStrictEqual(
+      { ...other.transaction, amountMinor: 0, currency: '' },
+      { ...event.transaction, amountMinor: 0, currency: '' },
+    )
+  }
+  deepStrictEqual([...worth].map(Math.abs), [0])
+  throws(() => simulate({ currency: 'XXX' }), /currency=XXX is not one of AUD, /)
 })

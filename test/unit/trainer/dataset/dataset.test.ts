@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DEFAULT_RATES, type RateTable } from '../../../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../../../services/core/rates/default-rates.ts'
+import { type RateTable } from '../../../../services/core/rates/rate-table.ts'
 import { isSluiceError } from '../../../../services/core/errors.ts'
 import type { Label, Transaction } from '../../../../services/core/transaction.ts'
 import { simulate } from '../../../../tools/simulator/simulate.ts'

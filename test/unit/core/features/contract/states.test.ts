@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DEFAULT_RATES } from '../../../../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../../../../services/core/rates/default-rates.ts'
 import {
   FEATURES,
   FEATURE_COUNT,

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { DEFAULT_RATES } from '../../../../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../../../../services/core/rates/default-rates.ts'
 import { FEATURE_COUNT } from '../../../../../services/core/features/catalogue/feature-list.ts'
 import { HistoryFold } from '../../../../../services/core/features/engine/history-fold.ts'
 import {

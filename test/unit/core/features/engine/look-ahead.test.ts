@@ -7,8 +7,8 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import {
   prefetch,
-  forEachNear,
-  NEAR_MAX,
+  forEachPrefetched,
+  GROUP_MAX,
   type Touchable,
 } from '../../../../../services/core/features/state/prefetch.ts'
 import { PARTITION_START } from '../../../../../services/core/features/engine/partition-fold.ts'
@@ -33,7 +33,7 @@ import { holdsForLong } from '../../../../support/property.ts'
 import { logsOf } from '../../../../support/stored-partitions.ts'
 
 /** Up to several looks ahead. Labels would be known earlier at once than one by one. */
-const shape: StreamShape = { stepsMax: 3 * NEAR_MAX, cards: 4, terminals: 3, labelShare: 0 }
+const shape: StreamShape = { stepsMax: 3 * GROUP_MAX, cards: 4, terminals: 3, labelShare: 0 }
 
 function logOf(steps: readonly Step[]): PartitionLog {
   const [log] = logsOf(itemsOf(steps), 1, () => 0)
@@ -69,7 +69,7 @@ interface Fault {
 
 const faults: fc.Arbitrary<readonly Fault[]> = fc.array(
   fc.record<Fault>({
-    at: fc.oneof(fc.integer({ min: 0, max: 3 * NEAR_MAX }), fc.constantFrom(63, 64, 65, 127, 128)),
+    at: fc.oneof(fc.integer({ min: 0, max: 3 * GROUP_MAX }), fc.constantFrom(63, 64, 65, 127, 128)),
     kind: fc.constantFrom('left out', 'early', 'twice'),
   }),
   { maxLength: 4 },
@@ -117,7 +117,7 @@ test('also where other transactions come than were expected', () => {
 test('what is at hand of one state is not taken for another', () => {
   holdsForLong(
     100,
-    fc.property(stepsOf(shape), fc.integer({ min: 0, max: 3 * NEAR_MAX }), (steps, at) => {
+    fc.property(stepsOf(shape), fc.integer({ min: 0, max: 3 * GROUP_MAX }), (steps, at) => {
       const { entries } = logOf(steps)
       /** The first `at` go into one state, all others into another. */
       const rowsOf = (expected: readonly Transaction[]): readonly FoldedRow[] => {
@@ -178,13 +178,13 @@ test('values are brought near step by step, and not one after the other', () => 
 })
 
 test('each value is worked on once, in order, after it was brought near; places without one are left out', () => {
-  for (const length of [0, 1, NEAR_MAX - 1, NEAR_MAX, NEAR_MAX + 1, 3 * NEAR_MAX + 5]) {
+  for (const length of [0, 1, GROUP_MAX - 1, GROUP_MAX, GROUP_MAX + 1, 3 * GROUP_MAX + 5]) {
     const notes: string[] = []
     const places = Array.from({ length }, (_, index) => 2 * index)
     const valueAt = (place: number): Noted | undefined =>
       place % 3 === 0 ? undefined : new Noted(place, notes)
     const worked: number[] = []
-    forEachNear(places, valueAt, (_, place) => {
+    forEachPrefetched(places, valueAt, (_, place) => {
       assert.ok(notes.includes(`newest ${place}`))
       worked.push(place)
     })

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { DEFAULT_RATES } from '../../../../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../../../../services/core/rates/default-rates.ts'
 import type { Contributors } from '../../../../../services/core/features/provenance/contributors.ts'
 import {
   Explanation,
@@ -189,7 +189,7 @@ function explain(
 ): Explanation {
   const explanation = new Explanation(of, DEFAULT_RATES)
   const replay = new LogReplay({
-    rates: DEFAULT_RATES,
+    ratesOf: () => DEFAULT_RATES,
     sample: explanation.sample,
     begins: logs.map(({ entries }) => ({
       nextOffset: 0,

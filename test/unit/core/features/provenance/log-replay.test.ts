@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { DEFAULT_RATES } from '../../../../../services/core/currency.ts'
+import { DEFAULT_RATES } from '../../../../../services/core/rates/default-rates.ts'
 import { LogReplay } from '../../../../../services/core/features/provenance/log-replay.ts'
 import type { ReplayEntry } from '../../../../../services/core/features/provenance/replay-records.ts'
 import { HashSample } from '../../../../../services/core/features/provenance/replay-sample.ts'
@@ -163,7 +163,7 @@ test('who feeds a replay is told to wait when a partition has too much, and what
   const [log] = logs
   assert.ok(log !== undefined)
   const replay = new LogReplay({
-    rates: DEFAULT_RATES,
+    ratesOf: () => DEFAULT_RATES,
     sample: new HashSample(1),
     begins: [beginOf(log)],
     readRecord,

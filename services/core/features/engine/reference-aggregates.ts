@@ -1,31 +1,31 @@
-// What a card's history says of one reference, the merchant for example, for one transaction: with how many others the card
-// was used, and when with the transaction's own. Hot path: no allocation, the reading is reused.
+// Aggregates of a card's history for one kind of reference, for example the merchant: the number of distinct
+// references, and the payments that share the transaction's own. Hot path: no allocation, the object is reused.
 
 import { COLUMN, FLAG } from '../state/card-columns.ts'
 import type { CardEvent } from '../state/card-event.ts'
 import type { CardHistory } from '../state/card-history.ts'
 import type { ReferencePlan } from './card-plan.ts'
 
-/** Distinct references of one card are marked in arrays of this many at first. */
-const MARKS_AT_FIRST = 256
+/** Initial size of the array that stamps the distinct references of a card. */
+const STAMPS_INITIAL = 256
 
 /** Countries are numbers below this. */
 const COUNTRIES = 677
 
-export class ReferenceReading {
-  /** Whether the transaction names one. Where it does not, nothing else is read: nobody asks. */
+export class ReferenceAggregates {
+  /** Whether the transaction names one. If not, no other field is set, since no feature reads them. */
   isNamed = false
-  /** Whether any event of the reach names one. */
+  /** Whether any event in the reach names one. */
   isAnyNamed = false
-  /** Index of the newest event that shares the transaction's, -1 for none. */
+  /** Index of the newest event with the transaction's reference; -1 for none. */
   last = -1
-  /** Per window: distinct ones besides the transaction's own. */
+  /** Per window: distinct references other than the transaction's own. */
   readonly distinct: Float64Array
-  /** Per window: payments that share the transaction's. */
+  /** Per window: payments with the transaction's reference. */
   readonly pairCounts: Float64Array
   readonly #plan: ReferencePlan
-  #marks = new Uint32Array(MARKS_AT_FIRST)
-  #mark = 0
+  #stamps = new Uint32Array(STAMPS_INITIAL)
+  #stamp = 0
 
   constructor(plan: ReferencePlan, windowCount: number) {
     this.#plan = plan
@@ -60,18 +60,18 @@ export class ReferenceReading {
     const { column, distinctWindows } = this.#plan
     const { distinct } = this
     const needed = column === COLUMN.country ? COUNTRIES : references.length
-    if (this.#marks.length < needed) this.#marks = new Uint32Array(2 * needed)
-    this.#mark += 1
-    const marks = this.#marks
-    const mark = this.#mark
+    if (this.#stamps.length < needed) this.#stamps = new Uint32Array(2 * needed)
+    this.#stamp += 1
+    const stamps = this.#stamps
+    const stamp = this.#stamp
     let others = 0
     let index = end - 1
     for (let window = 0; window < distinctWindows; window += 1) {
       const first = firsts[window] ?? 0
       for (; index >= first; index -= 1) {
         const reference = data[index * stride + column] ?? 0
-        if (reference === 0 || reference === own || marks[reference] === mark) continue
-        marks[reference] = mark
+        if (reference === 0 || reference === own || stamps[reference] === stamp) continue
+        stamps[reference] = stamp
         others += 1
       }
       distinct[window] = others
@@ -119,7 +119,7 @@ function hasAny(
   return index >= oldest
 }
 
-/** The reference that an event keeps in this column, 0 for none. */
+/** The reference of an event in this column, 0 for none. */
 function ownReference(event: CardEvent, column: number): number {
   switch (column) {
     case COLUMN.merchant:
@@ -135,6 +135,6 @@ function ownReference(event: CardEvent, column: number): number {
     case COLUMN.country:
       return event.countryHash
     default:
-      throw new RangeError(`Column ${column} holds no reference.`)
+      throw new RangeError(`Column ${column} has no references.`)
   }
 }

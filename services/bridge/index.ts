@@ -1,0 +1,5 @@
+// Public entry of the bridge.
+
+export { checkMapping, type CheckedMessage } from './check-mapping.ts'
+export { loadBridgeConfig } from './config.ts'
+export { runBridge } from './run-bridge.ts'
