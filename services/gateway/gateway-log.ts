@@ -23,8 +23,6 @@ const CLIENT_ID = 'sluice-gateway'
 const CONNECTION_TIMEOUT_MS = 3_000
 const RETRY = { initialRetryTime: 50, maxRetryTime: 1_000, retries: 8 } as const
 const RETRY_LOG_INTERVAL_MS = 10_000
-/** Longest read of one transaction, so that no request keeps one open. */
-const READ_MS_MAX = 1_000
 
 export interface GatewayLogOptions extends KafkaConnection {
   readonly topicPrefix: string
@@ -139,8 +137,7 @@ class KafkaGatewayLog implements GatewayLog {
 
   async digestAt(partition: number, offset: number, deadlineMs: number): Promise<string | null> {
     const { codecs } = this.#options
-    const waitMs = Math.min(READ_MS_MAX, Math.max(1, deadlineMs - performance.now()))
-    const limit = AbortSignal.timeout(Math.ceil(waitMs))
+    const limit = AbortSignal.timeout(Math.max(1, Math.ceil(deadlineMs - performance.now())))
     const range = { topic: this.#transactions, partition, from: offset, to: offset + 1 }
     let digest: string | null = null
     try {

@@ -129,8 +129,6 @@ export async function openStream(
       }
     },
     async sendRaw(topic, partition, messages) {
-      if (topic === 'transactions') sent[partition]?.push(...messages.map(() => 'other' as const))
-      else noteLabels(sentLabels, partition, messages.length)
       await producer.send({
         topic: topicName(prefix, topic),
         messages: messages.map((message) => ({
@@ -139,6 +137,8 @@ export async function openStream(
           partition,
         })),
       })
+      if (topic === 'transactions') sent[partition]?.push(...messages.map(() => 'other' as const))
+      else noteLabels(sentLabels, partition, messages.length)
     },
     environment: (more = {}) => ({
       SLUICE_KAFKA_BROKERS: brokers.join(','),

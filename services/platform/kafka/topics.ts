@@ -32,6 +32,7 @@ export const MESSAGE_AHEAD_MS_MAX = 3_600_000
 /** The longest reach of a feature is 37 days; inputs are kept longer so that state can be rebuilt from them. */
 const INPUT_RETENTION_MS = 60 * DAY_MS
 const LEADERS_MS_MAX = 15_000
+const FORGOTTEN_MS_MAX = 15_000
 const LEADERS_POLL_MS = 20
 /** With this many replicas a broker may fail while two still hold every message. */
 const SAFE_REPLICAS_MIN = 3
@@ -219,13 +220,35 @@ export async function partitionCountsOf(
   return new Map(present.map((topic) => [topic, counts.get(topicName(prefix, topic)) ?? 0]))
 }
 
-/** Deletes the topics of a prefix, such as a finished demo's. */
+/** Deletes the topics of a prefix, such as a finished demo's, and waits until the broker has. */
 export async function deleteTopics(admin: Admin, prefix: string): Promise<void> {
   const existing = new Set(await admin.listTopics())
   const topics = TOPICS.map((topic) => topicName(prefix, topic)).filter((name) =>
     existing.has(name),
   )
-  if (topics.length > 0) await admin.deleteTopics({ topics })
+  if (topics.length === 0) return
+  await admin.deleteTopics({ topics })
+  await forgotten(admin, topics)
+}
+
+/**
+ * Waits until the broker no longer lists these topics. The controller answers a deletion before the brokers have
+ * applied it; topics created again before that would be taken for the old ones.
+ */
+async function forgotten(admin: Admin, names: readonly string[]): Promise<void> {
+  const endMs = performance.now() + FORGOTTEN_MS_MAX
+  for (;;) {
+    const listed = new Set(await admin.listTopics())
+    const left = names.filter((name) => listed.has(name))
+    if (left.length === 0) return
+    if (performance.now() > endMs) {
+      throw new SluiceError(
+        'SLUICE_BROKER_UNAVAILABLE',
+        `The broker still lists deleted topics after ${FORGOTTEN_MS_MAX / 1_000} s: ${left.join(', ')}.`,
+      )
+    }
+    await sleepMs(LEADERS_POLL_MS)
+  }
 }
 
 /**
