@@ -266,6 +266,9 @@ class Bridge implements Closable {
       start: this.#mapping.document.source.start,
       telemetry: this.#telemetry,
       log: this.#options.log,
+      onFault: (error) => {
+        this.#fail(error)
+      },
     })
   }
 

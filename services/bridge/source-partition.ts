@@ -3,7 +3,8 @@
 // its outcome is read back from the committed offset.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
-import { isSluiceError } from '../core/errors.ts'
+import { isSluiceError, type SluiceError } from '../core/errors.ts'
+import { kafkaRefusal } from '../platform/kafka/kafka-failure.ts'
 import type {
   FetchedRecords,
   LogClient,
@@ -33,6 +34,8 @@ export interface SourcePartitionOptions {
   readonly start: 'earliest' | 'latest'
   readonly telemetry: BridgeTelemetry
   readonly log: Logger
+  /** A right is missing: no retry helps. */
+  readonly onFault: (error: SluiceError) => void
 }
 
 export class SourcePartition {
@@ -96,7 +99,7 @@ export class SourcePartition {
   }
 
   async #live(): Promise<void> {
-    const { log, partition, telemetry } = this.#options
+    const { log, partition, telemetry, onFault } = this.#options
     let retryMs = RETRY_MS_FIRST
     while (!this.#isStopped) {
       let writer: LogWriter | null = null
@@ -106,6 +109,8 @@ export class SourcePartition {
         retryMs = RETRY_MS_FIRST
       } catch (error) {
         telemetry.commitFailed()
+        const refusal = kafkaRefusal(error)
+        if (refusal !== null) onFault(refusal)
         // A rebalance ends this partition here; its next owner continues from the committed offset.
         if (isSluiceError(error, 'SLUICE_PARTITION_FENCED'))
           log.info({ partition }, 'A commit was refused: the partition has another owner.')

@@ -8,7 +8,7 @@ import { partitionOf } from '../core/murmur2.ts'
 import type { Transaction } from '../core/transaction.ts'
 import { openKafka } from '../platform/kafka/kafka-client.ts'
 import type { KafkaConnection } from '../platform/kafka/kafka-connection.ts'
-import { explainKafka, kafkaAway } from '../platform/kafka/kafka-failure.ts'
+import { explainKafka, kafkaAway, kafkaRefusal } from '../platform/kafka/kafka-failure.ts'
 import type { FetchedRecords } from '../platform/kafka/log-client.ts'
 import { Cluster } from '../platform/kafka/native/cluster.ts'
 import { LogAppender } from '../platform/kafka/native/log-appender.ts'
@@ -34,7 +34,7 @@ export interface GatewayLogOptions extends KafkaConnection {
   readonly onDecisions: (fetched: FetchedRecords) => void
   readonly onAlerts: (fetched: FetchedRecords) => void
   readonly onRetry: () => void
-  /** A topic cannot be read any more. */
+  /** A topic cannot be read any more, or a right is missing. */
   readonly onFault: (error: SluiceError) => void
 }
 
@@ -132,7 +132,12 @@ class KafkaGatewayLog implements GatewayLog {
     const key = Buffer.from(card)
     const partition = partitionOf(key, this.#partitionCount)
     const record = { key, value, ...(headers && { headers }) }
-    return { partition, offset: await this.#appender.append(partition, record) }
+    try {
+      return { partition, offset: await this.#appender.append(partition, record) }
+    } catch (error) {
+      this.#endIfRefused(error)
+      throw error
+    }
   }
 
   async digestAt(partition: number, offset: number, deadlineMs: number): Promise<string | null> {
@@ -155,7 +160,8 @@ class KafkaGatewayLog implements GatewayLog {
           limit,
         ),
       )
-    } catch {
+    } catch (error) {
+      this.#endIfRefused(error)
       return null
     }
     return digest
@@ -163,6 +169,12 @@ class KafkaGatewayLog implements GatewayLog {
 
   async close(): Promise<void> {
     await closeAll([this.#cluster, this.#follower, this.#appender])
+  }
+
+  /** Without a right of its role a gateway would answer wrongly for good. */
+  #endIfRefused(error: unknown): void {
+    const refusal = kafkaRefusal(error)
+    if (refusal !== null) this.#options.onFault(refusal)
   }
 
   #retried(error: unknown): void {

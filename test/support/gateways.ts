@@ -12,7 +12,7 @@ import { openLogger } from '../../services/platform/log.ts'
 import { closeWith } from './cleanup.ts'
 import type { TestStream } from './streams.ts'
 
-const GATEWAY_TOKEN = 'token-of-the-gateway-0123456789'
+export const GATEWAY_TOKEN = 'token-of-the-gateway-0123456789'
 /** A busy machine answers late; tests of answers are not tests of times. */
 export const PATIENT_DEADLINE_MS = 10_000
 

@@ -17,15 +17,15 @@ import {
   type SecureStage,
 } from './secure-stage.ts'
 
-const PARTITION_COUNT = 2
+export const PARTITION_COUNT = 2
 
 /** A secured stage with the topics of a stream. */
 export interface RolesAtWork {
   readonly stage: SecureStage
   /** Variables of a service that runs as this user. */
   environmentOf(user: Parameters<SecureStage['kafkaEnv']>[0], more?: Environment): Environment
-  /** Sends as an administrator, into the partition of the key. */
-  send(topic: Topic, key: string, value: Buffer | string): Promise<void>
+  /** Sends as an administrator, into the partition of the key. Returns the offset. */
+  send(topic: Topic, key: string, value: Buffer | string): Promise<number>
   /** Publishes a block of a new card that begins now. */
   publishBlock(): Promise<Alert>
   close(): Promise<void>
@@ -40,10 +40,11 @@ export async function openRolesAtWork(roles: readonly string[]): Promise<RolesAt
   const producer: Producer = kafka.producer({ allowAutoTopicCreation: false })
   await producer.connect()
   let blocks = 0
-  const send = async (topic: Topic, key: string, value: Buffer | string): Promise<void> => {
+  const send = async (topic: Topic, key: string, value: Buffer | string): Promise<number> => {
     const partition = partitionOfText(key, PARTITION_COUNT)
     const messages = [{ key, value, partition, timestamp: String(Date.now()) }]
-    await producer.send({ topic: topicName(PREFIX, topic), messages })
+    const [sent] = await producer.send({ topic: topicName(PREFIX, topic), messages })
+    return Number(sent?.baseOffset)
   }
   return {
     stage,

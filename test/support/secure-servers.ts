@@ -38,6 +38,8 @@ const KAFKA_USERS = [
   'models',
   'blocks',
   'investigator',
+  'bridge',
+  'gateway',
 ] as const
 const REDIS_USERS = ['admin', 'scorer', 'doctor', 'cleaner'] as const
 

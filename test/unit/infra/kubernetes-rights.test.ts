@@ -39,6 +39,7 @@ const USERS = {
   forwarder: 'sluice-forward',
   lake: 'sluice-lake',
   bridge: 'sluice-bridge',
+  gateway: 'sluice-gateway',
 }
 
 const manifests = [
@@ -110,9 +111,9 @@ for (const [role, name] of Object.entries(USERS)) {
     ok(rightsOf(role).length > 0)
     const user = one(users, 'KafkaUser', name)
     deepStrictEqual(missingOf(role, user), [])
-    // Control: without its groups the same user lacks rights.
+    // Control: without its topics the same user lacks rights.
     const acls = at<readonly StrimziRight[]>(user, 'spec', 'authorization', 'acls')
-    const lesser = acls.filter(({ resource }) => resource.type !== 'group')
+    const lesser = acls.filter(({ resource }) => resource.type !== 'topic')
     const changed = { ...user, spec: { authorization: { acls: lesser } } } as unknown as Manifest
     ok(missingOf(role, changed).length > 0)
   })
