@@ -36,9 +36,7 @@ before(async () => {
 after(() => work.close())
 
 test('a bridge writes and refuses with its documented rights, and needs each of them', async (t) => {
-  await makeTopics(work.stage.admin, [
-    { topic: SOURCE, numPartitions: 1, replicationFactor: 1 },
-  ])
+  await makeTopics(work.stage.admin, [{ topic: SOURCE, numPartitions: 1, replicationFactor: 1 }])
   const kafka = openKafka(kafkaOf(work.stage.kafkaEnv('admin')), { clientId: 'team', retry: RETRY })
   const team = kafka.producer({ allowAutoTopicCreation: false })
   await team.connect()
@@ -132,9 +130,7 @@ test('a gateway answers with its documented rights, and needs each of them', asy
 
 test('no error of a missing right contains a secret', () => {
   const { secrets } = work.stage.servers
-  const found = secrets.filter((secret) =>
-    work.stage.outputs.some((text) => text.includes(secret)),
-  )
+  const found = secrets.filter((secret) => work.stage.outputs.some((text) => text.includes(secret)))
   strictEqual(work.stage.outputs.length > 8, true, 'there is something to search')
   deepStrictEqual(found, [])
 })

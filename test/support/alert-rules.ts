@@ -20,6 +20,17 @@ export const MADE_ON_OWN_REDIS: readonly string[] = [
   'SluiceRedisMemoryNearLimit',
 ]
 
+/** The dashboard of bridge and gateway. */
+export const CONNECTIONS = 'sluice-connections'
+/** Alerts that `connections.test.ts` causes. */
+export const MADE_ON_CONNECTIONS: readonly string[] = [
+  'SluiceBridgeAway',
+  'SluiceBridgeBehind',
+  'SluiceBridgeRefusals',
+  'SluiceGatewayFallbacks',
+  'SluiceGatewayNotReady',
+]
+
 /** Alerts that no test causes on running services, with the reason. Their rules are tested by promtool. */
 export const ONLY_BY_PROMTOOL: Readonly<Record<string, string>> = {
   SluiceLatencyBudgetBurningSlowly: 'looks back over days; even divided it takes minutes to clear',

@@ -33,7 +33,8 @@ import { openStream, type TestStream } from './streams.ts'
 
 /** Times of the committed rules are divided by this factor; a range still holds four scrapes. */
 export const SHORTENING: Shortening = { factor: 240, rangeMsMin: 4_000 }
-const SCRAPE_INTERVAL_MS = 1_000
+/** Time between two scrapes. */
+export const SCRAPE_INTERVAL_MS = 1_000
 /** Ends the load when a test hangs. */
 const LOAD_DURATION = '10m'
 /** A block may be without a receipt for this long, so that a busy machine does not use up the objective. */
@@ -261,7 +262,8 @@ function targetsFile(t: TestContext, url: string): string {
   return file
 }
 
-function shortenedRuleFiles(folder: string): readonly string[] {
+/** Copies of the committed rules with shortened times. */
+export function shortenedRuleFiles(folder: string): readonly string[] {
   return RULE_FILES.map((file) => {
     const path = join(folder, basename(file))
     writeFileSync(path, shortenRules(readFileSync(file, 'utf8'), SHORTENING))

@@ -1,6 +1,7 @@
 // All dashboards, in the order in which people read them.
 
 import { join } from 'node:path'
+import { connections } from './definitions/connections.ts'
 import type { DashboardDefinition } from './definitions/dashboard-definition.ts'
 import { fraud } from './definitions/fraud.ts'
 import { models } from './definitions/models.ts'
@@ -13,6 +14,7 @@ export const DASHBOARDS: readonly DashboardDefinition[] = [
   stream,
   stateAndModels,
   models,
+  connections,
   runtime,
 ]
 

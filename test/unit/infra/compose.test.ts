@@ -100,6 +100,7 @@ test('every profile of the issue is there, and says what it starts', () => {
     forward: ['forwarder'],
     lake: ['lake'],
     bridge: ['bridge'],
+    gateway: ['gateway'],
     load: ['load'],
     gpu: ['scorer-gpu'],
     registry: ['registry', 'schemas'],

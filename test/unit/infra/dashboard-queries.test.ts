@@ -16,6 +16,8 @@ import {
   createForwardTelemetry,
   createReceiptsTelemetry,
 } from '../../../services/platform/metrics/alerts-telemetry.ts'
+import { createBridgeTelemetry } from '../../../services/platform/metrics/bridge-telemetry.ts'
+import { createGatewayTelemetry } from '../../../services/platform/metrics/gateway-telemetry.ts'
 import { createLakeTelemetry } from '../../../services/platform/metrics/lake-telemetry.ts'
 import { createProducerTelemetry } from '../../../services/platform/metrics/producer-telemetry.ts'
 import { createSkewTelemetry } from '../../../services/platform/metrics/skew-telemetry.ts'
@@ -75,6 +77,8 @@ async function exportedNames(): Promise<ReadonlySet<string>> {
     createEnforcerTelemetry(),
     createReceiptsTelemetry(1_000),
     createCasesTelemetry(),
+    createBridgeTelemetry(Date.now),
+    createGatewayTelemetry(),
   ]) {
     for (const { name, type } of await registry.getMetricsAsJSON()) {
       // prom-client gives the kind as a word in JSON, whatever its types say.

@@ -80,7 +80,7 @@ test('the committed dashboards are what the sources make', () => {
 test('there are the five dashboards, each under a uid of its own that follows from its file', () => {
   deepStrictEqual(
     dashboards.map(({ file, dashboard }) => `${dashboard.uid} in ${file}`),
-    ['fraud', 'models', 'runtime', 'state-and-models', 'stream'].map(
+    ['connections', 'fraud', 'models', 'runtime', 'state-and-models', 'stream'].map(
       (name) => `sluice-${name} in ${name}.json`,
     ),
   )

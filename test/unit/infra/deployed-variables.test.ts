@@ -21,6 +21,7 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   forwarder: ['forwarder'],
   lake: ['lake'],
   bridge: ['bridge'],
+  gateway: ['gateway'],
   producer: ['producer', 'produce'],
   load: ['producer', 'produce'],
   topics: ['topics', 'producer'],

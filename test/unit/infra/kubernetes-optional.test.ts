@@ -28,6 +28,7 @@ const OWNERS = [
   'sluice-forward',
   'sluice-lake',
   'sluice-bridge',
+  'sluice-gateway',
 ]
 /** Services of which a second process would fence the first, or be refused. */
 const ONE_AT_A_TIME = ['sluice-enforcer', 'sluice-receipts', 'sluice-lake']
@@ -35,6 +36,7 @@ const ONE_AT_A_TIME = ['sluice-enforcer', 'sluice-receipts', 'sluice-lake']
 const ASKED = {
   'sluice-enforcer': 'SLUICE_ENFORCER_PORT',
   'sluice-cases': 'SLUICE_CASES_PORT',
+  'sluice-gateway': 'SLUICE_GATEWAY_PORT',
 } as const
 
 const optional = renderKustomization(join(FOLDER, 'optional'))
