@@ -118,7 +118,11 @@ function recordOf(line: number, text: string): LogRecord {
   }
 }
 
-async function* linesOf(file: string, countMax: number): AsyncGenerator<string, void, undefined> {
+/** The first lines of a file. @throws SluiceError SLUICE_INPUT_INVALID when it cannot be read, or a line is too long */
+export async function* linesOf(
+  file: string,
+  countMax: number,
+): AsyncGenerator<string, void, undefined> {
   const input = createReadStream(file)
   const failed = new Promise<never>((_, reject) => {
     input.once('error', (error: NodeJS.ErrnoException) => {

@@ -5,15 +5,22 @@ import { readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { SluiceError } from '../core/errors.ts'
 import { avroDecoder } from '../core/mapping/avro-decoder.ts'
-import { cardTokeniser } from '../core/mapping/card-tokens.ts'
-import { compileMapping, type MapMessage, needsTokenKeys } from '../core/mapping/compile-mapping.ts'
+import { type CardTokeniser, cardTokeniser } from '../core/mapping/card-tokens.ts'
+import {
+  compileMapping,
+  type FindLabelled,
+  type MapMessage,
+  needsTokenKeys,
+} from '../core/mapping/compile-mapping.ts'
 import { MAPPING_LIMITS, type MappingDocument } from '../core/mapping/mapping-document.ts'
 import { loadMapping } from '../core/mapping/mapping-parsing.ts'
 import { csvDecoder, jsonDecoder, type MessageDecoder } from '../core/mapping/message-decoder.ts'
+import { EnvReader } from '../platform/config/env-reader.ts'
 import { systemClock } from '../platform/clock.ts'
 import { openSourceRegistry } from '../platform/registry/source-registry.ts'
 import type { BridgeConfig } from './config.ts'
 import { registryDecoder } from './registry-decoder.ts'
+import { readTokenKeys } from './token-keys.ts'
 
 export interface OpenedMapping {
   readonly document: MappingDocument
@@ -30,20 +37,46 @@ export function openMapping(
   onRegistryFailure: (error: unknown) => void,
 ): OpenedMapping {
   const { document, label } = loadMapping(file, textOf(file))
-  const [oldest, ...others] = config.tokenKeys
-  if (oldest === undefined && needsTokenKeys(document)) {
-    throw invalid(
-      `${file} makes tokens of card numbers, but there is no key; give SLUICE_BRIDGE_TOKEN_KEY or ` +
-        'SLUICE_BRIDGE_TOKEN_KEYS_FILE.',
-    )
-  }
-  const tokenise = oldest === undefined ? null : cardTokeniser([oldest, ...others])
   return {
     document,
     label,
-    map: compileMapping(document, { tokenise }),
+    map: compileMapping(document, { tokenise: tokeniserOf(file, document, config) }),
     decoder: decoderOf(file, document, config.sourceRegistryUrl, onRegistryFailure),
   }
+}
+
+/** A mapping of the labels of files. */
+export interface LabelMapping {
+  readonly document: MappingDocument
+  readonly compile: (find: FindLabelled | null) => MapMessage
+}
+
+/** @throws SluiceError SLUICE_CONFIG_INVALID naming every fault of the mapping, or what is missing for it. */
+export function openLabelMapping(
+  file: string,
+  env: Readonly<Record<string, string | undefined>>,
+): LabelMapping {
+  const read = new EnvReader(env)
+  const tokenKeys = readTokenKeys(read)
+  read.throwIfInvalid()
+  const { document } = loadMapping(file, textOf(file), 'label_files')
+  if (document.rules.every(({ label }) => label === null))
+    throw invalid(`${file} has no rule with a label, so that nothing can be imported by it.`)
+  const tokenise = tokeniserOf(file, document, { tokenKeys })
+  return { document, compile: (find) => compileMapping(document, { tokenise, find }) }
+}
+
+function tokeniserOf(
+  file: string,
+  document: MappingDocument,
+  { tokenKeys: [oldest, ...others] }: Pick<BridgeConfig, 'tokenKeys'>,
+): CardTokeniser | null {
+  if (oldest !== undefined) return cardTokeniser([oldest, ...others])
+  if (!needsTokenKeys(document)) return null
+  throw invalid(
+    `${file} makes tokens of card numbers, but there is no key; give SLUICE_BRIDGE_TOKEN_KEY or ` +
+      'SLUICE_BRIDGE_TOKEN_KEYS_FILE.',
+  )
 }
 
 function decoderOf(

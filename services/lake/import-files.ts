@@ -18,11 +18,12 @@ import type { ImportMapping } from '../core/lake/import-mapping.ts'
 import { offsetsResult, type CheckResult } from '../core/lake/lake-checks.ts'
 import { type ImportedSource, partitionKey } from '../core/lake/lake-log.ts'
 import { IMPORT_PARTITION, labelRow, transactionRow } from '../core/lake/lake-tables.ts'
+import { readTableRows, refuseOtherNames, unreadable } from '../platform/files/table-files.ts'
 import { type DuckDbSession, openDuckDb, temporaryFolder } from '../platform/lake/duckdb.ts'
 import { digestOf, errorCodeOf } from '../platform/lake/durable-files.ts'
 import { type LakeWriter, openLakeWriter, type StagedFile } from '../platform/lake/lake-writer.ts'
 import { refuseFailed, RowBuffer, stageBuffer, stageResults } from '../platform/lake/stage-files.ts'
-import { MappedReader, readImportRows, refuseOtherNames, unreadable } from './mapped-rows.ts'
+import { MappedReader } from './mapped-rows.ts'
 
 /** Limit on the files of one import (P6). */
 const FILES_MAX = 10_000
@@ -124,7 +125,7 @@ class Importing {
     let read: ReadRow | null = null
     const name = basename(file)
     let rows = 0
-    for await (const { line, cells } of readImportRows(
+    for await (const { line, cells } of readTableRows(
       this.#session,
       file,
       delimiter,

@@ -15,14 +15,13 @@ import {
   type ReplayRow,
 } from '../core/files/row-reader.ts'
 import { cellReader, type ImportMapping } from '../core/lake/import-mapping.ts'
-import { type CsvRow, readCsvRows } from '../platform/files/csv-files.ts'
 import {
-  duckDbProblem,
-  type DuckDbSession,
-  openDuckDb,
-  sqlText,
-  temporaryFolder,
-} from '../platform/lake/duckdb.ts'
+  isParquet,
+  readTableRows,
+  refuseOtherNames,
+  unreadable,
+} from '../platform/files/table-files.ts'
+import { openDuckDb, temporaryFolder } from '../platform/lake/duckdb.ts'
 
 /** Rows between two checks of the signal. */
 const SIGNAL_ROWS = 4_096
@@ -86,7 +85,7 @@ export async function* readMappedRows(
 
 async function* rowsOfFile(
   options: MappedRowsOptions,
-  session: Parameters<typeof readImportRows>[0],
+  session: Parameters<typeof readTableRows>[0],
   reader: MappedReader,
   file: string,
   signal: AbortSignal,
@@ -98,7 +97,7 @@ async function* rowsOfFile(
   let read: ReturnType<MappedReader['compile']> | null = null
   let scoreAt = -1
   let count = 0
-  const rows = readImportRows(session, file, delimiter, skipBad ? onBadCsv : null)
+  const rows = readTableRows(session, file, delimiter, skipBad ? onBadCsv : null)
   for await (const { line, cells } of rows) {
     if (read === null) {
       read = reader.compile(file, cells)
@@ -204,83 +203,4 @@ export class MappedReader {
       return read(changed, rowId)
     }
   }
-}
-
-// Rows of files as text cells, the header first: CSV unchanged, Parquet with every value as DuckDB casts it to text.
-
-const IMPORTED_NAMES = /\.(csv|csv\.gz|csv\.gzip|parquet)$/i
-const PARQUET_NAME = /\.parquet$/i
-
-/** @throws SluiceError SLUICE_INPUT_INVALID for a file whose name is neither CSV nor Parquet. */
-export function refuseOtherNames(file: string): void {
-  if (IMPORTED_NAMES.test(file)) return
-  throw new SluiceError(
-    'SLUICE_INPUT_INVALID',
-    `${file} is not a .csv, .csv.gz or .parquet file; give files of these types.`,
-  )
-}
-
-/** The error for a file that is missing or not readable. */
-export function unreadable(file: string, cause: unknown): SluiceError {
-  return new SluiceError('SLUICE_INPUT_INVALID', `${file} cannot be read; correct its path.`, {
-    cause,
-  })
-}
-
-/** True when DuckDB is needed to read the file. */
-export function isParquet(file: string): boolean {
-  return PARQUET_NAME.test(file)
-}
-
-/** `line` counts from 1, the header included, in both kinds. @param session for Parquet only. */
-export async function* readImportRows(
-  session: DuckDbSession | null,
-  file: string,
-  delimiter: string,
-  onBadCsv: (() => void) | null,
-): AsyncGenerator<CsvRow, void, undefined> {
-  if (session === null || !isParquet(file)) {
-    yield* readCsvRows(file, delimiter, onBadCsv)
-    return
-  }
-  const connection = await session.connect()
-  try {
-    await connection.run("SET TimeZone = 'UTC'")
-    const result = await connection.stream(
-      `SELECT CAST(COLUMNS(*) AS VARCHAR) FROM read_parquet(${sqlText(file)}, hive_partitioning = false)`,
-    )
-    yield { line: 1, cells: result.columnNames() }
-    const isFloat = result.columnCount > 0 ? await floatsOf(session, file) : []
-    let line = 1
-    for await (const rows of result.yieldRows()) {
-      for (const row of rows) {
-        line += 1
-        yield { line, cells: row.map((cell, index) => cellOf(cell, isFloat[index] === true)) }
-      }
-    }
-  } catch (error) {
-    const problem = duckDbProblem(error)
-    if (problem === null) throw error
-    throw new SluiceError(
-      'SLUICE_INPUT_INVALID',
-      `${file} cannot be read as Parquet (${problem}); download it again, or convert it to CSV.`,
-      { cause: error },
-    )
-  } finally {
-    connection.closeSync()
-  }
-}
-
-/** A whole float is cast to `12.0`; the suffix is removed so that currencies without decimals are accepted. */
-function cellOf(cell: unknown, isFloat: boolean): string {
-  if (cell === null || cell === undefined) return ''
-  const text = typeof cell === 'string' ? cell : JSON.stringify(cell)
-  return isFloat ? text.replace(/\.0$/, '') : text
-}
-
-async function floatsOf(session: DuckDbSession, file: string): Promise<readonly boolean[]> {
-  const columns = await session.rows(
-    `DESCRIBE SELECT * FROM read_parquet(${sqlText(file)}, hive_partitioning = false)`,
-  )
-  return columns.map(([, type]) => type === 'DOUBLE' || type === 'FLOAT')
 }

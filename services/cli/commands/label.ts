@@ -24,6 +24,7 @@ import {
   printLine,
 } from '../command.ts'
 import { environmentHelp } from './environment-help.ts'
+import { registerLabelImport } from './label-import.ts'
 import { openQueueState } from './queue.ts'
 
 const FINDINGS = {
@@ -35,8 +36,8 @@ const FINDINGS = {
 const TEXT_CHARACTERS_MAX = 500
 
 interface LabelOptions {
-  readonly verdict: keyof typeof FINDINGS
-  readonly reason: string
+  readonly verdict?: keyof typeof FINDINGS
+  readonly reason?: string
   readonly author?: string
   readonly source: (typeof LABEL_SOURCES_SAID)[number]
   readonly card?: string
@@ -52,11 +53,12 @@ const EXAMPLES = `
 Examples:
   $ sluice label tx-000123 --verdict fraud --reason 'the holder did not make it'
   $ sluice label 5f0c...a1 --verdict inconclusive --reason 'nobody answers the phone' --author ana
-  $ sluice label tx-9 --verdict genuine --reason 'called back' --card card-00042 --event-time-ms 1767225600000`
+  $ sluice label tx-9 --verdict genuine --reason 'called back' --card card-00042 --event-time-ms 1767225600000
+  $ sluice label import chargebacks.csv --mapping chargebacks.yaml --check`
 
 /** Adds the command to the program. */
 export function register(program: Command): void {
-  program
+  const command = program
     .command('label')
     .argument('<id>', 'of the transaction or the alert', parseIdentifier('The id'))
     .summary('label a transaction: fraud, genuine, or inconclusive')
@@ -65,12 +67,8 @@ export function register(program: Command): void {
         'from the alert, or from the options if no alert is remembered. A repeated label is written once. An ' +
         'inconclusive finding writes no label, and removes the alert from the queue.',
     )
-    .addOption(
-      new Option('--verdict <verdict>', 'what was found')
-        .choices(Object.keys(FINDINGS))
-        .makeOptionMandatory(),
-    )
-    .requiredOption('--reason <text>', 'reason, for later review', parseFreeText('--reason'))
+    .addOption(new Option('--verdict <verdict>', 'what was found').choices(Object.keys(FINDINGS)))
+    .option('--reason <text>', 'reason, for later review', parseFreeText('--reason'))
     .option(
       '--author <name>',
       'author of the finding (default: the user of this machine)',
@@ -94,10 +92,15 @@ export function register(program: Command): void {
     .option('--json', 'print JSON')
     .addHelpText('after', () => `\n${environmentHelp('label')}\n${EXAMPLES}`)
     .action(run)
+  registerLabelImport(command)
 }
 
 async function run(id: string, options: LabelOptions): Promise<void> {
-  for (const text of [id, options.reason, options.author]) {
+  const { verdict, reason } = options
+  // Not mandatory for the parser, which would ask for them in "label import" too.
+  if (verdict === undefined || reason === undefined)
+    throw new SluiceError('SLUICE_USAGE', 'Give --verdict and --reason.')
+  for (const text of [id, reason, options.author]) {
     if (text === undefined || (text !== '' && text.length <= TEXT_CHARACTERS_MAX)) continue
     throw new SluiceError(
       'SLUICE_USAGE',
@@ -116,10 +119,10 @@ async function run(id: string, options: LabelOptions): Promise<void> {
     const outcome = await label(
       {
         id,
-        finding: FINDINGS[options.verdict],
+        finding: FINDINGS[verdict],
         source: options.source,
         author: options.author ?? userInfo().username,
-        reason: options.reason,
+        reason,
         idempotencyKey: null,
         card: options.card ?? null,
         eventTimeMs: options.eventTimeMs ?? null,

@@ -57,7 +57,18 @@ export type MapMessage = (input: MappingInput) => Mapped
 export interface MappingDeps {
   /** Null without keys; then no field may ask for tokens by hash. */
   readonly tokenise: CardTokeniser | null
+  /** Finds the transaction of a label, for what the mapping lacks; null without a store of transactions. */
+  readonly find?: FindLabelled | null
 }
+
+/** The fields of a transaction that its label repeats. */
+export type LabelledTransaction = Pick<
+  Transaction,
+  'id' | 'card' | 'eventTimeMs' | 'merchant' | 'terminal' | 'device' | 'ipNetwork'
+>
+
+/** Null for a transaction that is not known. */
+export type FindLabelled = (transactionId: string) => LabelledTransaction | null
 
 /** True when a field of the mapping is a token by hash, so that keys are needed. */
 export function needsTokenKeys({ rules }: MappingDocument): boolean {
@@ -222,6 +233,7 @@ function compileLabel(
   deps: MappingDeps,
 ): (input: MappingInput, transaction: Transaction | null) => Label | null {
   const make = new FieldCompiler<LabelField>(fields, deps)
+  const { find } = deps
   const verdictOf = make.text('verdict')
   const [timeOf, knownAtOf] = [make.time('eventTime'), make.time('knownAt')]
   const sourceOf = make.word('source', LABEL_SOURCES)
@@ -231,22 +243,25 @@ function compileLabel(
   return (input, transaction) => {
     const verdict = verdictOfWord(verdictOf(input))
     if (verdict === null) return null
-    const eventTimeMs = present('eventTime', timeOf(input) ?? transaction?.eventTimeMs ?? null)
+    const timeMs = timeOf(input) ?? transaction?.eventTimeMs ?? null
+    const transactionId = present(
+      'transactionId',
+      idOf(input, timeMs ?? input.timestampMs) ?? transaction?.id ?? null,
+    )
+    const known = transaction ?? find?.(transactionId) ?? null
+    const eventTimeMs = present('eventTime', timeMs ?? known?.eventTimeMs ?? null)
     return accepted(
       validateLabel({
-        transactionId: present(
-          'transactionId',
-          idOf(input, eventTimeMs) ?? transaction?.id ?? null,
-        ),
-        card: present('card', cardOf(input, eventTimeMs) ?? transaction?.card ?? null),
+        transactionId,
+        card: present('card', cardOf(input, eventTimeMs) ?? known?.card ?? null),
         eventTimeMs,
         knownAtMs: knownAtOf(input) ?? input.timestampMs,
         verdict,
         source: sourceOf(input) ?? 'unknown',
-        merchant: merchantOf(input, eventTimeMs) ?? transaction?.merchant ?? null,
-        terminal: terminalOf(input, eventTimeMs) ?? transaction?.terminal ?? null,
-        device: deviceOf(input, eventTimeMs) ?? transaction?.device ?? null,
-        ipNetwork: networkOf(input, eventTimeMs) ?? transaction?.ipNetwork ?? null,
+        merchant: merchantOf(input, eventTimeMs) ?? known?.merchant ?? null,
+        terminal: terminalOf(input, eventTimeMs) ?? known?.terminal ?? null,
+        device: deviceOf(input, eventTimeMs) ?? known?.device ?? null,
+        ipNetwork: networkOf(input, eventTimeMs) ?? known?.ipNetwork ?? null,
       }),
     )
   }

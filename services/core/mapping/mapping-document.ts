@@ -114,6 +114,9 @@ export const LABEL_FIELDS_NEEDED: readonly LabelField[] = [
   'verdict',
 ]
 
+/** The same for labels of files, whose transactions a lake may have. */
+export const LABEL_FIELDS_OF_FILES_NEEDED: readonly LabelField[] = ['transactionId', 'verdict']
+
 export type Scalar = string | number | boolean
 
 /** Where a value comes from. */

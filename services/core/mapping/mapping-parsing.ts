@@ -20,6 +20,7 @@ import {
   FRAMINGS,
   LABEL_FIELDS,
   LABEL_FIELDS_NEEDED,
+  LABEL_FIELDS_OF_FILES_NEEDED,
   type LabelField,
   MAPPING_API_VERSION,
   MAPPING_LIMITS,
@@ -54,9 +55,16 @@ export interface LoadedMapping {
 const TOPIC = /^[a-zA-Z0-9._-]{1,249}$/
 const DIGEST_CHARACTERS = 12
 
+/** What a mapping is for. Labels of files may lack card and event time, which a lake has. */
+export type MappingPurpose = 'stream' | 'label_files'
+
 /** @throws SluiceError SLUICE_CONFIG_INVALID naming every fault with its line; `file` names the text. */
-export function loadMapping(file: string, text: string): LoadedMapping {
-  const parsed = parseMapping(text)
+export function loadMapping(
+  file: string,
+  text: string,
+  purpose: MappingPurpose = 'stream',
+): LoadedMapping {
+  const parsed = parseMapping(text, purpose)
   if (parsed.ok) {
     const { name, version } = parsed.mapping
     const digest = createHash('sha256').update(text).digest('hex').slice(0, DIGEST_CHARACTERS)
@@ -71,24 +79,27 @@ export function loadMapping(file: string, text: string): LoadedMapping {
 }
 
 /** Reads and checks a mapping. Never throws on bad input. */
-export function parseMapping(text: string): ParsedMapping {
+export function parseMapping(text: string, purpose: MappingPurpose = 'stream'): ParsedMapping {
   if (Buffer.byteLength(text) > MAPPING_LIMITS.bytesMax) {
     const message = `the text is larger than ${MAPPING_LIMITS.bytesMax} bytes`
     return { ok: false, faults: [{ line: 1, column: 1, path: '', message }] }
   }
   const { root, faults } = openYaml(text)
   if (root === null) return { ok: false, faults: faults.all }
-  const mapping = new MappingReader(root, faults).read()
+  const mapping = new MappingReader(root, faults, purpose).read()
   return faults.all.length === 0 ? { ok: true, mapping } : { ok: false, faults: faults.all }
 }
 
 class MappingReader {
   readonly #root: YamlFields
   readonly #faults: YamlFaults
+  readonly #labelFieldsNeeded: readonly LabelField[]
 
-  constructor(root: YamlFields, faults: YamlFaults) {
+  constructor(root: YamlFields, faults: YamlFaults, purpose: MappingPurpose) {
     this.#root = root
     this.#faults = faults
+    this.#labelFieldsNeeded =
+      purpose === 'stream' ? LABEL_FIELDS_NEEDED : LABEL_FIELDS_OF_FILES_NEEDED
   }
 
   read(): MappingDocument {
@@ -128,7 +139,7 @@ class MappingReader {
     const attributes = fields.objectOr('attributes', (inner) => this.#attributes(inner), NO_FIELDS)
     if (transaction === null && attributes.size > 0)
       fields.fault('belong to a transaction, which the rule does not make', 'attributes')
-    const needed = transaction === null ? LABEL_FIELDS_NEEDED : (['verdict'] as const)
+    const needed = transaction === null ? this.#labelFieldsNeeded : (['verdict'] as const)
     const label = fields.objectOr(
       'label',
       (inner) => this.#fields<LabelField>(inner, LABEL_FIELDS, needed),

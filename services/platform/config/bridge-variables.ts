@@ -14,6 +14,7 @@ export const BRIDGE_VARIABLES = {
   },
   SLUICE_BRIDGE_TOKEN_KEY: {
     ...BRIDGE,
+    readBy: 'bridge, label',
     meaning:
       'Key by which card numbers become tokens: a short name, a colon, and 32 to 64 bytes in base64.',
     kind: 'text',
@@ -22,6 +23,7 @@ export const BRIDGE_VARIABLES = {
   },
   SLUICE_BRIDGE_TOKEN_KEYS_FILE: {
     ...BRIDGE,
+    readBy: 'bridge, label',
     meaning:
       'File of such keys instead of the variable, for a rotation: one a line, as `<name> <first event time> <base64>`.',
     kind: 'text',

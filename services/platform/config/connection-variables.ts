@@ -213,7 +213,7 @@ export const OPERATION_VARIABLES = {
   },
   SLUICE_LAKE_FOLDER: {
     ...OPERATION,
-    readBy: 'lake, policy',
+    readBy: 'lake, policy, label',
     meaning: 'Folder of the lake (docs/lake.md).',
     kind: 'text',
     form: 'path',

@@ -7,7 +7,7 @@ import fc from 'fast-check'
 import { holdsCardNumber } from '../../../../services/core/card-numbers.ts'
 import { compileMapping, type Mapped } from '../../../../services/core/mapping/compile-mapping.ts'
 import { cardTokeniser } from '../../../../services/core/mapping/card-tokens.ts'
-import { loadMapping } from '../../../../services/core/mapping/mapping-parsing.ts'
+import { loadMapping, parseMapping } from '../../../../services/core/mapping/mapping-parsing.ts'
 import { numberOf } from '../../../support/bridge.ts'
 import { holds } from '../../../support/property.ts'
 import { inputOf, mapOf, mappingWith, MESSAGE, TOKENISE } from '../../../support/mapped-message.ts'
@@ -256,4 +256,38 @@ test('any amount with the decimals of its currency is the number of its digits',
       },
     ),
   )
+})
+
+test('labels of files take what the mapping lacks from the transaction that is found', () => {
+  const text = `
+apiVersion: sluice/v1
+name: chargebacks
+version: 1
+source: { format: csv }
+rules:
+  - name: chargeback
+    label: { transactionId: ref, merchant: shop, verdict: fraud }
+`
+  const parsed = parseMapping(text)
+  ok(!parsed.ok)
+  deepStrictEqual(
+    parsed.faults.map(({ message }) => message),
+    ['lacks card', 'lacks eventTime'],
+  )
+  const { document } = loadMapping('chargebacks.yaml', text, 'label_files')
+  const entities = { terminal: 't-1', device: null, ipNetwork: null }
+  const transaction = { card: 'c-1', eventTimeMs: 1_767_225_600_000, merchant: 'm-1', ...entities }
+  const map = compileMapping(document, {
+    tokenise: null,
+    find: (id) => (id === 'tx-1' ? { id, ...transaction } : null),
+  })
+  const found = map(inputOf({ ref: 'tx-1', shop: 'their-shop', fraud: 'yes' }))
+  ok(found.kind === 'mapped' && found.label !== null, JSON.stringify(found))
+  const { card, eventTimeMs, merchant, terminal } = found.label
+  deepStrictEqual(
+    [card, eventTimeMs, merchant, terminal],
+    ['c-1', transaction.eventTimeMs, 'their-shop', 't-1'],
+  )
+  const unknown = map(inputOf({ ref: 'tx-2', fraud: 'yes' }))
+  deepStrictEqual(refusalOf(unknown), ['missing_field', 'eventTime'])
 })
