@@ -5,7 +5,7 @@ import kafkajs from 'kafkajs'
 
 /** The errors to retry, the number of attempts, and the delays. */
 export interface Patience {
-  /** Types of errors, as kafkajs names them. */
+  /** Types of a broker's errors and names of the client's, as kafkajs has them. */
   readonly passing: ReadonlySet<string>
   readonly attemptsMax: number
   /** Delay after this attempt; the first attempt is 1. */
@@ -21,9 +21,13 @@ export async function retry<Answer>(
     try {
       return await ask()
     } catch (error) {
-      const isPassing = error instanceof kafkajs.KafkaJSProtocolError && passing.has(error.type)
-      if (!isPassing || attempt === attemptsMax) throw error
+      if (!passing.has(kindOf(error)) || attempt === attemptsMax) throw error
       await sleepMs(waitMs(attempt))
     }
   }
+}
+
+function kindOf(error: unknown): string {
+  if (error instanceof kafkajs.KafkaJSProtocolError) return error.type
+  return error instanceof kafkajs.KafkaJSError ? error.name : ''
 }
