@@ -5,7 +5,7 @@ const safeCalls = [{ from: 'package', package: 'node:test', name: ['test', 'desc
 export default tseslint.config(
   { ignores: ['dist', '.sluice', 'node_modules', 'services/platform/compiled-net/kernel'] },
   {
-    files: ['services/**/*.ts', 'tools/**/*.ts', 'test/**/*.ts'],
+    files: ['services/**/*.ts', 'tools/**/*.ts', 'test/**/*.ts', 'docs/examples/**/client.ts'],
     extends: [...tseslint.configs.strictTypeChecked],
     languageOptions: {
       parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },

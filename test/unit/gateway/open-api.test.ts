@@ -2,9 +2,11 @@
 // schemas take what the gateway takes.
 
 import { deepStrictEqual, ok } from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { OPEN_API } from '../../../services/gateway/open-api.ts'
+import { CLIENT_TYPES, clientTypesHeader } from '../../../tools/docs/write-client-types.ts'
 import { minimalTransaction } from '../core/wire/samples.ts'
 
 function referencesIn(value: unknown): readonly string[] {
@@ -53,5 +55,12 @@ test('every operation has its own id, and names the problems of a missing token'
   deepStrictEqual(ids.length, new Set(ids).size)
   for (const { operationId, responses } of operations) {
     if (operationId !== 'openApi') ok('401' in responses, operationId)
+  }
+})
+
+test('the types of the example clients are of this document; "npm run docs:clients" writes them', () => {
+  for (const [file, comment] of Object.entries(CLIENT_TYPES)) {
+    const [header] = readFileSync(file, 'utf8').split('\n')
+    deepStrictEqual(header, clientTypesHeader(comment))
   }
 })
