@@ -1,12 +1,11 @@
 // Tries a mapping on a sample of messages, from the topic or from a file with one message a line, and writes nothing.
 
-import { createReadStream } from 'node:fs'
-import { createInterface } from 'node:readline'
 import { maskCardNumbers } from '../core/card-numbers.ts'
 import { SluiceError } from '../core/errors.ts'
 import type { Mapped } from '../core/mapping/compile-mapping.ts'
 import { boundedValue } from '../core/mapping/message-decoder.ts'
 import { MappingRefusal } from '../core/mapping/mapping-refusal.ts'
+import { linesOf } from '../platform/files/text-lines.ts'
 import type { LogClient, LogRecord } from '../platform/kafka/log-client.ts'
 import { openNativeLogClient } from '../platform/kafka/native/native-log-client.ts'
 import type { Logger } from '../platform/log.ts'
@@ -18,7 +17,6 @@ import { openMapping, type OpenedMapping } from './open-mapping.ts'
 
 /** Characters of a message that are shown. */
 const SHOWN_CHARACTERS_MAX = 600
-const LINE_CHARACTERS_MAX = 1024 * 1024
 
 export interface CheckOptions {
   readonly config: BridgeConfig
@@ -116,33 +114,6 @@ function recordOf(line: number, text: string): LogRecord {
     headers: undefined,
     refused: null,
   }
-}
-
-/** The first lines of a file. @throws SluiceError SLUICE_INPUT_INVALID when it cannot be read, or a line is too long */
-export async function* linesOf(
-  file: string,
-  countMax: number,
-): AsyncGenerator<string, void, undefined> {
-  const input = createReadStream(file)
-  const failed = new Promise<never>((_, reject) => {
-    input.once('error', (error: NodeJS.ErrnoException) => {
-      const problem = `${file} cannot be read (${error.code ?? 'unknown'}); correct its path or its rights.`
-      reject(new SluiceError('SLUICE_INPUT_INVALID', problem))
-    })
-  })
-  await Promise.race([failed, new Promise((resolve) => input.once('open', resolve))])
-  failed.catch(() => undefined)
-  let count = 0
-  for await (const line of createInterface({ input, crlfDelay: Infinity })) {
-    if (count === countMax) break
-    if (line.length > LINE_CHARACTERS_MAX) {
-      const problem = `${file} line ${count + 1} has more than ${LINE_CHARACTERS_MAX} characters.`
-      throw new SluiceError('SLUICE_INPUT_INVALID', problem)
-    }
-    count += 1
-    yield line
-  }
-  input.destroy()
 }
 
 /** The newest records of each partition. Joins no group, and moves no offset. */

@@ -85,9 +85,10 @@ export async function ask<Body>(
     readonly body?: unknown
     readonly token?: string
     readonly headers?: Readonly<Record<string, string>>
+    readonly signal?: AbortSignal
   } = {},
 ): Promise<Answered<Body>> {
-  const { body, token = GATEWAY_TOKEN, headers = {} } = options
+  const { body, token = GATEWAY_TOKEN, headers = {}, signal } = options
   const response = await fetch(url, {
     method: body === undefined ? 'GET' : 'POST',
     headers: {
@@ -95,6 +96,7 @@ export async function ask<Body>(
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       ...headers,
     },
+    ...(signal && { signal }),
     ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
   })
   return {

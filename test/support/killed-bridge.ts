@@ -7,6 +7,7 @@ import { topicName } from '../../services/platform/kafka/topics.ts'
 import { readCommitted } from './auditor.ts'
 import { metricOf } from './acting.ts'
 import { authorisation, openSource, startBridge, type SourceTopic } from './bridge.ts'
+import { hasReadAll } from './group-progress.ts'
 import { eventually } from './poll.ts'
 import { seededNumbers } from './seeded-numbers.ts'
 import type { Entry } from './services-build.ts'
@@ -98,24 +99,13 @@ export async function bridgeWithKills(
     await sending
   }
   const last = await startBridge(t, stream, source, environment)
+  const groupId = `${stream.prefix}sluice-bridge-payments`
   await eventually('everything is read', async () => {
     const behind = await metricOf(last.metricsPort, 'sluice_bridge_behind_messages')
-    return behind === 0 && (await isCommitted(stream, source))
+    return behind === 0 && (await hasReadAll(stream.admin, groupId, source.name))
   })
   await last.end('SIGTERM')
   return findingsOf(stream, source, feed.expected)
-}
-
-/** True when the group has committed the end of each partition. */
-async function isCommitted(stream: TestStream, source: SourceTopic): Promise<boolean> {
-  const ends = await stream.admin.fetchTopicOffsets(source.name)
-  const [group] = await stream.admin.fetchOffsets({
-    groupId: `${stream.prefix}sluice-bridge-payments`,
-    topics: [source.name],
-  })
-  return ends.every(({ partition, high }) =>
-    group?.partitions.some((each) => each.partition === partition && each.offset === high),
-  )
 }
 
 async function findingsOf(

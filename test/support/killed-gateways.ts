@@ -12,7 +12,8 @@ import { readCommitted } from './auditor.ts'
 import { claimPorts } from './claims.ts'
 import { closeWith } from './cleanup.ts'
 import { startCli, type CliProcess } from './cli-process.ts'
-import { gatewayEnvironment, GATEWAY_TOKEN } from './gateways.ts'
+import { ask, gatewayEnvironment } from './gateways.ts'
+import { hasReadAll } from './group-progress.ts'
 import { BROKERS, openCluster, type OwnCluster } from './own-cluster.ts'
 import { eventually } from './poll.ts'
 import { openOwnRedis } from './own-redis.ts'
@@ -110,14 +111,14 @@ async function scoreOrNull(
   transaction: Transaction,
   signal: AbortSignal,
 ): Promise<ScoreAnswer | null> {
-  const headers = { authorization: `Bearer ${GATEWAY_TOKEN}`, 'content-type': 'application/json' }
   try {
-    const body = JSON.stringify(transaction)
-    const response = await fetch(`${url}/v1/score`, { method: 'POST', headers, body, signal })
-    const answer = await response.json()
-    if (response.status === 200) return answer as ScoreAnswer
-    if (response.status === 503) return null
-    throw new RangeError(`The gateway refuses: ${JSON.stringify(answer)}`)
+    const { status, body } = await ask<ScoreAnswer>(`${url}/v1/score`, {
+      body: transaction,
+      signal,
+    })
+    if (status === 200) return body
+    if (status === 503) return null
+    throw new RangeError(`The gateway refuses: ${JSON.stringify(body)}`)
   } catch (error) {
     if (error instanceof RangeError) throw error
     return null
@@ -215,7 +216,9 @@ async function startGateways(t: TestContext, stream: TestStream, main: Entry): P
 async function findingsOf(stream: TestStream, caller: Caller): Promise<GatewayFindings> {
   const { answers, asked, repeats, unanswered } = caller
   const promised = [...answers].filter(([, answer]) => isInLog(answer)).map(([id]) => id)
-  await eventually('all of the log is decided', () => isDecided(stream))
+  await eventually('all of the log is decided', () =>
+    hasReadAll(stream.admin, stream.groupId, topicName(stream.prefix, 'transactions')),
+  )
   const first = await firstDecisions(stream)
   const wrong = [...answers].filter(([id, answer]) => !isAsDecided(answer, first.get(id)?.[0]))
   return {
@@ -228,16 +231,6 @@ async function findingsOf(stream: TestStream, caller: Caller): Promise<GatewayFi
     lost: promised.filter((id) => !first.has(id)),
     decidedTwice: [...first].filter(([, decisions]) => decisions.length > 1).map(([id]) => id),
   }
-}
-
-/** True when the group of the scorers has committed the end of each partition. */
-async function isDecided({ admin, prefix, groupId }: TestStream): Promise<boolean> {
-  const topic = topicName(prefix, 'transactions')
-  const ends = await admin.fetchTopicOffsets(topic)
-  const [group] = await admin.fetchOffsets({ groupId, topics: [topic] })
-  return ends.every(({ partition, high }) =>
-    group?.partitions.some((each) => each.partition === partition && each.offset === high),
-  )
 }
 
 /** True when the answer says that the transaction is in the log. */

@@ -143,7 +143,6 @@ const RULES: readonly Rule[] = [
       'tools/dashboards/dashboard-files.ts': 'our own dashboards',
       'tools/dashboards/preview/dashboard-files.ts': 'the committed dashboards',
       'services/cli/commands/produce.ts': 'column mapping given by a person',
-      'services/cli/label-import/label-files.ts': 'lines of files, whose fields a mapping checks',
       'services/cli/model/gate.ts': 'the rule of the fairness gate, given by a person',
       'services/core/mapping/avro-decoder.ts': 'schemas of a registry, which avsc checks',
       'services/core/mapping/message-decoder.ts': 'messages, whose fields a mapping checks',

@@ -15,12 +15,6 @@ const CLIENTS = join(import.meta.dirname, '../../docs/examples/gateway')
 const OPENAPI_TYPESCRIPT = 'openapi-typescript@7.13.0'
 const DATAMODEL_CODE_GENERATOR = 'datamodel-code-generator==0.97.0'
 
-/** Files with types, and how their language starts a comment. */
-export const CLIENT_TYPES = {
-  [join(CLIENTS, 'api.ts')]: '//',
-  [join(CLIENTS, 'api.py')]: '#',
-} as const
-
 /** First line of a file with types. */
 export function clientTypesHeader(comment: string): string {
   const { paths, components } = OPEN_API
@@ -53,13 +47,18 @@ function typesOfPython(folder: string, document: string): string {
   return readFileSync(made, 'utf8').replace(/^#\n/, '')
 }
 
+/** Files with types, how their language starts a comment, and what makes them. */
+export const CLIENT_TYPES = [
+  { file: join(CLIENTS, 'api.ts'), comment: '//', typesOf: typesOfTypeScript },
+  { file: join(CLIENTS, 'api.py'), comment: '#', typesOf: typesOfPython },
+] as const
+
 if (import.meta.main) {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-client-types-'))
   try {
     const document = join(folder, 'openapi.json')
     writeFileSync(document, JSON.stringify(OPEN_API))
-    for (const [file, comment] of Object.entries(CLIENT_TYPES)) {
-      const typesOf = comment === '#' ? typesOfPython : typesOfTypeScript
+    for (const { file, comment, typesOf } of CLIENT_TYPES) {
       const text = `${clientTypesHeader(comment)}\n${typesOf(folder, document)}`
       const style = { ...(await resolveConfig(file)), filepath: file }
       writeFileSync(file, file.endsWith('.ts') ? await format(text, style) : text)

@@ -2,9 +2,8 @@
 
 import { access } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { linesOf } from '../../bridge/index.ts'
 import type { Mapped, MapMessage } from '../../core/mapping/compile-mapping.ts'
-import { rowOf } from '../../core/mapping/message-decoder.ts'
+import { jsonOf, rowOf } from '../../core/mapping/message-decoder.ts'
 import type { MappingInput } from '../../core/mapping/message-path.ts'
 import {
   isParquet,
@@ -12,6 +11,7 @@ import {
   refuseOtherNames,
   unreadable,
 } from '../../platform/files/table-files.ts'
+import { linesOf } from '../../platform/files/text-lines.ts'
 import { openDuckDb, temporaryFolder } from '../../platform/lake/duckdb.ts'
 
 const JSON_LINES = /\.(jsonl|ndjson)$/i
@@ -96,13 +96,14 @@ async function* jsonRows(file: string): AsyncGenerator<Row, void, undefined> {
   for await (const text of linesOf(file, Infinity)) {
     line += 1
     if (text.trim() === '') continue
-    yield { line, message: jsonOf(text) }
+    yield { line, message: messageOf(text) }
   }
 }
 
-function jsonOf(text: string): unknown {
+/** As `jsonOf`, for a line that may be no JSON. */
+function messageOf(text: string): unknown {
   try {
-    return JSON.parse(text) as unknown
+    return jsonOf(text)
   } catch {
     return UNREADABLE
   }

@@ -34,13 +34,17 @@ export function jsonDecoder({ framing }: Pick<MappingSource, 'framing'>): Messag
     decode(value) {
       if (isFramed && (value.length < FRAME_BYTES || value[0] !== 0))
         throw new MappingRefusal('not_framed', null, 'does not begin with the id of a schema')
-      const text = textOfBytes(isFramed ? value.subarray(FRAME_BYTES) : value)
-      try {
-        return JSON.parse(text) as unknown
-      } catch {
-        throw new MappingRefusal('malformed', null, 'is no JSON')
-      }
+      return jsonOf(textOfBytes(isFramed ? value.subarray(FRAME_BYTES) : value))
     },
+  }
+}
+
+/** @throws MappingRefusal */
+export function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    throw new MappingRefusal('malformed', null, 'is no JSON')
   }
 }
 

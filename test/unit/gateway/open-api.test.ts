@@ -59,7 +59,7 @@ test('every operation has its own id, and names the problems of a missing token'
 })
 
 test('the types of the example clients are of this document; "npm run docs:clients" writes them', () => {
-  for (const [file, comment] of Object.entries(CLIENT_TYPES)) {
+  for (const { file, comment } of CLIENT_TYPES) {
     const [header] = readFileSync(file, 'utf8').split('\n')
     deepStrictEqual(header, clientTypesHeader(comment))
   }
